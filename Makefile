@@ -1,0 +1,53 @@
+# Every command works on a machine with Python 3.11 alone; the first call builds .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SERVE ?= 1
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test test-quick check format lint types imports bench stress lock clean
+
+help: ## list the commands
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit("Aegle needs Python 3.11 or newer, found " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[demo,dev]'
+	@touch $@
+
+install: $(VENV)/.installed ## build the environment in .venv
+
+demo: install ## train on the embedded demonstration cohort, evaluate, draw pictures
+	SERVE=$(SERVE) $(BIN)/aegle demo --out var/demo
+
+format: install ## lay the code out and mend what ruff can
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lint: install ## names, docstrings, annotations, bugs, security, sizes
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: install ## mypy, strict
+	$(BIN)/mypy
+
+imports: install ## who may import whom
+	$(BIN)/lint-imports
+
+check: lint types imports ## all static checks
+
+test: check ## all static checks, then the whole suite in parallel
+	$(BIN)/pytest -n 2 --dist worksteal
+
+test-quick: install ## the suite without the slow tests
+	$(BIN)/pytest -n 2 --dist worksteal -m "not slow"
+
+bench: install ## ratios against bare loops, measured in one run
+	$(BIN)/python -m tests.bench
+
+lock: install ## write the versions of this environment to constraints.txt
+	$(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu//' > constraints.txt
+
+clean: ## remove the environment and the tools' caches; var/ stays
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
