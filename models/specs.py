@@ -122,7 +122,7 @@ class ErrorMapSpec(Spec):
     Lengths are shares of the picture's side. `ssim_sigma_share` is the standard deviation of the
     Gaussian of the structural distance (Wang et al. 2004); `median_px` 1 means no median filter.
     `is_normalized` divides by the healthy mean plus `healthy_deviations` standard deviations of
-    each pixel's error.
+    each pixel's error plus `healthy_floor`, which keeps pixels that never vary from blowing up.
     """
 
     distance: Literal["absolute", "squared", "structural", "perceptual", "variance"] = "absolute"
@@ -132,6 +132,7 @@ class ErrorMapSpec(Spec):
     erosion_share: Share = 0.0
     is_normalized: bool = False
     healthy_deviations: float = Field(default=2.0, ge=0.0, le=10.0)
+    healthy_floor: float = Field(default=0.05, gt=0.0, le=10.0)
 
     @model_validator(mode="after")
     def _check_median(self) -> Self:
