@@ -12,7 +12,7 @@ class Autoencoder(Network):
     """Strided encoder, dense latent, mirrored decoder.
 
     With `has_variance` the decoder draws a second picture, the log-variance of each pixel (AE-U,
-    Mao et al. 2020, arXiv 2006.12852).
+    Mao et al. 2020, MICCAI).
     """
 
     def __init__(self, spec: AutoencoderSpec) -> None:
