@@ -29,6 +29,7 @@ AegleError
 └── TrainingError               the training run cannot start or go on
     ├── InvalidRecipe
     ├── InvalidCohort
+    ├── MissingExtra
     └── InvalidCheckpoint
 
 The docstring of a class is its default message. Messages say what was found and what was expected,
@@ -159,6 +160,10 @@ class InvalidRecipe(TrainingError):
 
 class InvalidCohort(TrainingError):
     """The cohort cannot be used for training or evaluation."""
+
+
+class MissingExtra(TrainingError):
+    """The training run needs an optional extra that is not installed."""
 
 
 class InvalidCheckpoint(TrainingError):
