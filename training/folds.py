@@ -4,22 +4,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from pydantic import Field
 
 from models.errors import InvalidCohort
-from models.specs import Spec
 from training.cohort import CohortScan, CohortScans
+from training.recipe import FoldsSpec
 
 FOLDS = ("fit", "validation", "fusion", "calibration")
-
-
-class FoldShares(Spec):
-    """The share of the patients that each fold gets, relative to the sum of all four."""
-
-    fit: float = Field(default=0.7, ge=0.0)
-    validation: float = Field(default=0.08, ge=0.0)
-    fusion: float = Field(default=0.08, ge=0.0)
-    calibration: float = Field(default=0.14, ge=0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +27,7 @@ class Folds:
 
 
 def split_folds(
-    scans: Sequence[CohortScan], shares: FoldShares, generator: np.random.Generator
+    scans: Sequence[CohortScan], shares: FoldsSpec, generator: np.random.Generator
 ) -> Folds:
     """Divide healthy scans into the four folds; equal patients and seeds give equal folds.
 
@@ -65,7 +55,7 @@ def split_folds(
     return Folds(*parts)
 
 
-def _count_patients(patients: int, shares: FoldShares) -> list[int]:
+def _count_patients(patients: int, shares: FoldsSpec) -> list[int]:
     """Share the patients out: one for each fold that wants any, the rest by largest remainder."""
     wanted = np.array([getattr(shares, fold) for fold in FOLDS])
     is_wanted = wanted > 0
