@@ -34,6 +34,14 @@ class HealthyStatistics:
 
 
 @dataclass(frozen=True, slots=True)
+class PreparedScan:
+    """A scan beside what the network will be shown of it."""
+
+    scan: DecodedScan
+    normalized: NormalizedScan
+
+
+@dataclass(frozen=True, slots=True)
 class MeasuredScan:
     """A scan, its reconstruction and the pooled value of each head, before any healthy scale.
 
@@ -104,19 +112,28 @@ class ScoringPipeline:
         """Score scans in one batch.
 
         Raises:
-            UnscorableScan: one of them cannot be looked at; score the others without it.
+            UnscorableScan: one of them cannot be looked at; prepare them one by one to know which.
         """
-        return [self.score_measured(measured) for measured in self.measure_scans(scans)]
+        prepared = [self.prepare(scan) for scan in scans]
+        return [self.score_measured(measured) for measured in self.measure(prepared)]
 
-    def measure_scans(self, scans: Sequence[DecodedScan]) -> list[MeasuredScan]:
-        """Normalize and reconstruct scans in one batch, and pool their error maps."""
-        normalized = [normalize_scan(scan, self.spec.normalize) for scan in scans]
-        drawn = reconstruct(self.network, torch.cat([each.image for each in normalized]))
+    def prepare(self, scan: DecodedScan) -> PreparedScan:
+        """Normalize one scan.
+
+        Raises:
+            UnscorableScan: the scan cannot be looked at.
+        """
+        return PreparedScan(scan, normalize_scan(scan, self.spec.normalize))
+
+    def measure(self, prepared: Sequence[PreparedScan]) -> list[MeasuredScan]:
+        """Reconstruct scans in one batch, and pool their error maps."""
+        images = [each.normalized.image for each in prepared]
+        drawn = reconstruct(self.network, torch.cat(images))
         measured = []
         first = 0
-        for scan, each in zip(scans, normalized, strict=True):
-            last = first + len(each.image)
-            measured.append(self._measure(scan, each, _cut(drawn, first, last)))
+        for each in prepared:
+            last = first + each.scan.slice_count
+            measured.append(self._measure(each.scan, each.normalized, _cut(drawn, first, last)))
             first = last
         return measured
 
@@ -168,6 +185,12 @@ class ScoringPipeline:
             healthy = self.healthy.pixels.get(name_error_map(spec)) if self.healthy else None
             maps[spec] = build_error_map(normalized, drawn, spec, healthy, self.features)
         return maps[spec]
+
+
+def list_error_maps(spec: PipelineSpec) -> tuple[ErrorMapSpec, ...]:
+    """Give every error map that the heads and the regions ask for, each once."""
+    asked = [*(head.error_map for head in spec.score.heads), spec.region.error_map]
+    return tuple(dict.fromkeys(asked))
 
 
 def name_error_map(spec: ErrorMapSpec) -> str:
