@@ -27,9 +27,9 @@ class Autoencoder(Network):
         """Redraw a batch of images; float32 [B, C, H, W], 0..1. The generator is not used."""
         del generator
         self.check_image(image)
-        latent = self.compress(self.encoder(image))  # [B, Z]
+        latent = self.compress(self.encoder(image)).float()  # [B, Z]
         drawn = self.decoder(latent)  # [B, C or 2 C, H, W]
         if not self.has_variance:
             return Reconstruction(self.limit(drawn), latent_mean=latent)
         redrawn, raw = drawn.chunk(2, dim=1)
-        return Reconstruction(self.limit(redrawn), limit_log_variance(raw), latent)
+        return Reconstruction(self.limit(redrawn), limit_log_variance(raw.float()), latent)

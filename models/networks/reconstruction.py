@@ -42,8 +42,8 @@ class Network(nn.Module, ABC):
 
         Args:
             image: float32 [B, C, H, W], 0..1, share of the intensity window.
-            generator: where a network that samples in training draws from, on the device of
-                `image`; its state is all that exact resumption needs. Others ignore it.
+            generator: where a network that samples in training draws from, on any device; its
+                state is all that exact resumption needs. Others ignore it.
         """
 
     def check_image(self, image: Tensor) -> None:
@@ -57,5 +57,5 @@ class Network(nn.Module, ABC):
             raise ValueError(f"expected an image [B, *{expected}], found {tuple(image.shape)}")
 
     def limit(self, image: Tensor) -> Tensor:
-        """Clamp a redrawn image to 0..1 in evaluation; leave it as it is in training."""
-        return image if self.training else image.clamp(0.0, 1.0)
+        """Clamp a redrawn image to 0..1 in evaluation; give float32 whatever autocast did."""
+        return image.float() if self.training else image.float().clamp(0.0, 1.0)

@@ -35,7 +35,7 @@ class VariationalAutoencoder(Network):
 
         Args:
             image: float32 [B, C, H, W], 0..1, share of the intensity window.
-            generator: draws the latent in training, on the device of `image`; unused otherwise.
+            generator: draws the latent in training; unused otherwise.
         """
         mean, log_variance = self.encode(image)
         if self.training:
@@ -50,7 +50,8 @@ class VariationalAutoencoder(Network):
         """Give mean and log-variance of the posterior, float32 [B, Z] each."""
         self.check_image(image)
         features = self.encoder(image)
-        return self.mean(features), limit_log_variance(self.log_variance(features))
+        # Back to full precision, whatever autocast did: the divergence sums small differences.
+        return self.mean(features).float(), limit_log_variance(self.log_variance(features).float())
 
     def decode(self, latent: Tensor) -> Tensor:
         """Draw float32 [B, C, H, W] from float32 [B, Z]; 0..1 in evaluation."""
@@ -96,13 +97,15 @@ class VariationalAutoencoder(Network):
 def draw_latent(mean: Tensor, log_variance: Tensor, generator: torch.Generator | None) -> Tensor:
     """Draw from a diagonal Gaussian so that gradients pass (the reparameterization trick).
 
+    The noise is drawn where the generator lives: one on the CPU gives the same on any device.
+
     Raises:
         ValueError: no generator; noise from the global one could not be resumed exactly.
     """
     if generator is None:
         raise ValueError("a variational network needs a generator in training")
-    noise = torch.randn(mean.shape, generator=generator, device=mean.device, dtype=mean.dtype)
-    return mean + torch.exp(0.5 * log_variance) * noise
+    noise = torch.randn(mean.shape, generator=generator, device=generator.device)
+    return mean + torch.exp(0.5 * log_variance) * noise.to(mean.device)
 
 
 def compute_kl(mean: Tensor, log_variance: Tensor) -> Tensor:
