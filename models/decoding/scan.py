@@ -1,5 +1,6 @@
 """What decoding gives: pixels in real units, and what is known about them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +29,17 @@ class Placement:
     row_direction: tuple[float, float, float]
     column_direction: tuple[float, float, float]
     origins_mm: tuple[tuple[float, float, float], ...]
+
+    @property
+    def slice_positions_mm(self) -> tuple[float, ...]:
+        """The origins along the slice normal."""
+        normal = np.cross(self.row_direction, self.column_direction)
+        return tuple(float(np.dot(normal, origin)) for origin in self.origins_mm)
+
+    def reorder(self, order: Sequence[int]) -> "Placement":
+        """Give the place of the slices in another order."""
+        origins = tuple(self.origins_mm[index] for index in order)
+        return Placement(self.row_direction, self.column_direction, origins)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,71 @@
+"""What the header of a DICOM file says about the series it belongs to."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from pydicom.dataset import FileDataset
+
+from models.decoding.dicom_dataset import read_dataset
+from models.decoding.dicom_geometry import read_placement
+from models.decoding.foreign import translate_foreign
+from models.decoding.limits import DecodeLimits
+from models.decoding.sniff import HEAD_BYTES, sniff_format
+
+# What tells stacks of one series apart that lie in the same place: echoes, phases, repetitions.
+_STACK_KEYWORDS = (
+    "EchoNumbers",
+    "EchoTime",
+    "AcquisitionNumber",
+    "TemporalPositionIdentifier",
+    "TriggerTime",
+    "DiffusionBValue",
+    "ImageType",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SliceHeader:
+    """One slice among others.
+
+    `series` is the UID, for comparing only; `stack` tells stacks inside of a series apart;
+    `position_mm` lies along the slice normal, `direction` is that normal, rounded; both are None
+    where the file holds several frames or tells no position.
+    """
+
+    series: str
+    stack: tuple[str, ...]
+    size: tuple[int, int]
+    direction: tuple[float, ...] | None
+    position_mm: float | None
+    instance: int
+
+
+def read_slice_header(content: bytes, limits: DecodeLimits) -> SliceHeader | None:
+    """Read the header of a DICOM file, None for a file of another format.
+
+    Raises:
+        DecodeError: the header cannot be read.
+    """
+    if sniff_format(content[:HEAD_BYTES]) != "dicom":
+        return None
+    dataset = read_dataset(content, limits, with_pixels=False)
+    with translate_foreign("the DICOM header"):
+        return _build_header(dataset)
+
+
+def _build_header(dataset: FileDataset) -> SliceHeader:
+    is_slice = int(dataset.get("NumberOfFrames") or 1) == 1
+    placement = read_placement(dataset, 1, []) if is_slice else None
+    direction, position = None, None
+    if placement is not None:
+        normal = np.cross(placement.row_direction, placement.column_direction)
+        direction = tuple(float(value) for value in normal.round(2) + 0.0)
+        position = round(placement.slice_positions_mm[0], 3)
+    return SliceHeader(
+        series=str(dataset.get("SeriesInstanceUID") or ""),
+        stack=tuple(str(dataset.get(keyword, "")) for keyword in _STACK_KEYWORDS),
+        size=(int(dataset.get("Rows") or 0), int(dataset.get("Columns") or 0)),
+        direction=direction,
+        position_mm=position,
+        instance=int(dataset.get("InstanceNumber") or 0),
+    )
