@@ -87,7 +87,8 @@ def fold_weights(published: Mapping[str, Tensor]) -> dict[str, Tensor]:
         gain = published[f"{norm}.weight"] * torch.rsqrt(
             published[f"{norm}.running_var"] + NORM_EPSILON
         )
-        folded[f"{own}.weight"] = published[f"{convolution}.weight"] * gain[:, None, None, None]
+        scaled = published[f"{convolution}.weight"] * gain[:, None, None, None]
+        folded[f"{own}.weight"] = scaled.contiguous()
         folded[f"{own}.bias"] = published[f"{norm}.bias"] - published[f"{norm}.running_mean"] * gain
     return folded
 

@@ -6,7 +6,7 @@ from typing import ClassVar, Final, Self
 
 import torch
 from sklearn.covariance import LedoitWolf
-from sklearn.decomposition import PCA
+from sklearn.utils.extmath import randomized_svd
 from torch import Tensor
 from torch.nn import functional
 
@@ -15,8 +15,10 @@ from models.networks.statistics import compute_image_statistics, compute_laplaci
 # Standard deviation under which a pixel counts as constant: half a step of an 8 bit picture.
 CONSTANT_DEVIATION = 0.5 / 255
 PCA_COMPONENTS = 32
-# scikit-learn's randomized solver draws from its own generator: every fit is the same.
+# The randomized solver (Halko et al. 2011) draws from its own generator: every fit is the same.
 PCA_SEED = 0
+# Directions with less than this share of the largest singular value are rounding, not anatomy.
+PCA_SMALLEST_SHARE = 1e-5
 BLUR_SIGMA_SHARE = 0.05
 WHOLE_FOREGROUND = 1.0
 HOTTEST_SHARE = 0.01
@@ -99,10 +101,12 @@ class PcaReconstruction(MapBaseline):
         """Learn the components."""
         del foreground
         flat = images.flatten(1)
-        components = min(PCA_COMPONENTS, len(flat) - 1, flat.shape[1])
-        pca = PCA(components, svd_solver="randomized", random_state=PCA_SEED).fit(flat.numpy())
-        self._mean = torch.from_numpy(pca.mean_).float()
-        self._components = torch.from_numpy(pca.components_).float()  # [K, H W]
+        self._mean = flat.double().mean(dim=0).float()
+        count = min(PCA_COMPONENTS, len(flat) - 1, flat.shape[1])
+        centred = (flat - self._mean).numpy()
+        _, values, directions = randomized_svd(centred, count, random_state=PCA_SEED)
+        is_kept = values > PCA_SMALLEST_SHARE * max(values[0], CONSTANT_DEVIATION)
+        self._components = torch.from_numpy(directions[is_kept])  # float32 [K, H W]
         return self
 
     def error_map(self, images: Tensor) -> Tensor:
