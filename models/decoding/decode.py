@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-from models.decoding.find import find_scans
 from models.decoding.limits import DecodeLimits
 from models.decoding.part import read_part
 from models.decoding.scan import DecodedScan
-from models.decoding.series import decode_series
+from models.decoding.series import decode_series, find_scans
 from models.decoding.single import decode_single
 from models.decoding.sniff import HEAD_BYTES, sniff_format
 from models.errors import MixedSeries, NoPixels

@@ -1,22 +1,42 @@
-"""Files that belong together to one volume, sorted by their position in the patient."""
+"""Files that belong together to one volume: found, sorted by position, decoded."""
 
-import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from models.decoding.frame_check import check_frames
 from models.decoding.limits import DecodeLimits
+from models.decoding.listing import list_parts
 from models.decoding.part import Part, read_part
-from models.decoding.scan import DecodedScan, Placement
+from models.decoding.scan import DecodedScan
 from models.decoding.single import decode_single
 from models.decoding.slice_header import SliceHeader, read_slice_header
-from models.errors import MixedSeries
+from models.decoding.stack import SliceStack
+from models.errors import DecodeError, MixedSeries
 
-# Slices may lie this share of their usual distance off an even grid before it is noted.
-_EVEN_TOLERANCE = 0.05
+_LABEL_CHARACTERS = 200
+
+_SeriesKey = tuple[str, tuple[int, int], tuple[float, ...] | None]
+
+
+@dataclass(frozen=True, slots=True)
+class ScanSource:
+    """One scan that can be decoded, by `decode_series(source.parts, limits)`.
+
+    `label` is its path (inside a zip after a colon), made printable.
+    """
+
+    label: str
+    parts: tuple[Part, ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Slice:
+    label: str
+    part: Part
+    header: SliceHeader
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +45,30 @@ class _Slot:
 
     part: Part
     header: SliceHeader | None
+
+
+def find_scans(source: Path | bytes, limits: DecodeLimits) -> Iterator[ScanSource]:
+    """Find the scans that a file, a folder or a zip holds.
+
+    Slices of one DICOM series that lie in one stack become one source; every other file is a
+    source of its own, also one that will turn out broken. In folders and zips hidden files, plain
+    text and DICOMDIR are passed over.
+
+    Args:
+        source: a path, or the bytes of a file.
+        limits: bounds of listing; the number of files in a folder or zip is one of them.
+
+    Raises:
+        DecodeError: the folder or zip itself cannot be listed.
+    """
+    slices: list[_Slice] = []
+    for name, part in list_parts(source, limits):
+        header = _read_header(part, limits)
+        if header is None or header.position_mm is None:
+            yield ScanSource(_make_printable(name), (part,))
+        else:
+            slices.append(_Slice(name, part, header))
+    yield from _group_slices(slices)
 
 
 def decode_series(parts: Sequence[Part], limits: DecodeLimits) -> DecodedScan:
@@ -47,10 +91,46 @@ def decode_series(parts: Sequence[Part], limits: DecodeLimits) -> DecodedScan:
         return decode_single(read_part(parts[0], limits), limits)
     check_frames(1, 1, len(parts), limits)
     slots = _sort_slots([_read_slot(part, limits) for part in parts])
-    slices = _Stack(limits, len(slots))
+    slices = SliceStack(limits, len(slots))
     for slot in slots:
         slices.add(decode_single(read_part(slot.part, limits), limits))
     return slices.build()
+
+
+def _read_header(part: Part, limits: DecodeLimits) -> SliceHeader | None:
+    """Read the DICOM header, None for another format or one that decoding will refuse."""
+    try:
+        return read_slice_header(read_part(part, limits), limits)
+    except DecodeError:
+        return None
+
+
+def _group_slices(slices: Iterable[_Slice]) -> Iterator[ScanSource]:
+    series: dict[_SeriesKey, list[_Slice]] = {}
+    for found in slices:
+        key = (found.header.series, found.header.size, found.header.direction)
+        series.setdefault(key, []).append(found)
+    for members in series.values():
+        for stack in _split_stacks(members):
+            label = stack[0].label
+            if len(stack) > 1:
+                label = f"{label} (+{len(stack) - 1} slices)"
+            yield ScanSource(_make_printable(label), tuple(member.part for member in stack))
+
+
+def _split_stacks(members: list[_Slice]) -> list[list[_Slice]]:
+    """Split a series only where slices share a position, such as echoes or phases do."""
+    if len({member.header.position_mm for member in members}) == len(members):
+        return [members]
+    stacks: dict[tuple[str, ...], list[_Slice]] = {}
+    for member in members:
+        stacks.setdefault(member.header.stack, []).append(member)
+    return list(stacks.values())
+
+
+def _make_printable(label: str) -> str:
+    shown = "".join(letter if letter.isprintable() else "?" for letter in label)
+    return shown[-_LABEL_CHARACTERS:]
 
 
 def _read_slot(part: Part, limits: DecodeLimits) -> _Slot:
@@ -76,93 +156,3 @@ def _sort_slots(slots: list[_Slot]) -> list[_Slot]:
     else:
         keys = [float(header.instance) for header in headers]
     return [slots[index] for index in np.argsort(keys, kind="stable")]
-
-
-class _Stack:
-    """Slices put into one array as they come, so that each is in memory only once."""
-
-    def __init__(self, limits: DecodeLimits, count: int) -> None:
-        self._limits = limits
-        self._count = count
-        self._scans: list[DecodedScan] = []
-        self._pixels: NDArray[np.float32] = np.empty((0, 0, 0), dtype=np.float32)
-
-    def add(self, scan: DecodedScan) -> None:
-        """Take the next slice.
-
-        Raises:
-            MixedSeries: it does not fit those before it.
-        """
-        if not self._scans:
-            rows, columns = scan.pixels.shape[1:]
-            check_frames(rows, columns, self._count, self._limits)
-            self._pixels = np.empty((self._count, rows, columns), dtype=np.float32)
-        self._check_fit(scan)
-        self._pixels[len(self._scans)] = scan.pixels[0]
-        self._scans.append(replace(scan, pixels=self._pixels[:1]))
-
-    def _check_fit(self, scan: DecodedScan) -> None:
-        first = self._scans[0] if self._scans else scan
-        facts = (
-            (scan.slice_count == 1, "one of several files holds more than one slice"),
-            (scan.pixels.shape[1:] == self._pixels.shape[1:], "the slices differ in size"),
-            (scan.modality == first.modality, "the slices differ in modality"),
-            (scan.units == first.units, "the slices differ in their units"),
-            (scan.is_inverted == first.is_inverted, "some slices are inverted and some are not"),
-            (_is_same_spacing(scan, first), "the slices differ in spacing"),
-        )
-        for holds, contradiction in facts:
-            if not holds:
-                raise MixedSeries(contradiction)
-
-    def build(self) -> DecodedScan:
-        """Give the volume."""
-        scans, first = self._scans, self._scans[0]
-        digest = hashlib.sha256("".join(sorted(scan.sha256 for scan in scans)).encode())
-        placement = _join_placements(scans)
-        notes = list(dict.fromkeys(note for scan in scans for note in scan.notes))
-        if placement and not _is_even(placement.slice_positions_mm):
-            notes.append("the slices are not evenly spaced")
-        if not placement and first.format == "dicom":
-            notes.append("no positions, slices sorted by instance number")
-        return replace(
-            first,
-            pixels=self._pixels,
-            sha256=digest.hexdigest(),
-            bit_depth=max(scan.bit_depth for scan in scans),
-            is_color=any(scan.is_color for scan in scans),
-            padding=_join_paddings(scans, self._pixels.shape),
-            placement=placement,
-            slice_positions_mm=placement.slice_positions_mm if placement else None,
-            notes=tuple(notes),
-        )
-
-
-def _is_same_spacing(one: DecodedScan, other: DecodedScan) -> bool:
-    if one.spacing_mm is None or other.spacing_mm is None:
-        return one.spacing_mm == other.spacing_mm
-    return bool(np.allclose(one.spacing_mm, other.spacing_mm, rtol=1e-3))
-
-
-def _join_placements(scans: Sequence[DecodedScan]) -> Placement | None:
-    places = [scan.placement for scan in scans if scan.placement is not None]
-    if len(places) < len(scans):
-        return None
-    return replace(places[0], origins_mm=tuple(place.origins_mm[0] for place in places))
-
-
-def _join_paddings(
-    scans: Sequence[DecodedScan], shape: tuple[int, ...]
-) -> NDArray[np.bool_] | None:
-    if all(scan.padding is None for scan in scans):
-        return None
-    padding = np.zeros(shape, dtype=np.bool_)
-    for index, scan in enumerate(scans):
-        if scan.padding is not None:
-            padding[index] = scan.padding[0]
-    return padding
-
-
-def _is_even(positions: Sequence[float]) -> bool:
-    steps = np.diff(positions)
-    return bool(np.allclose(steps, np.median(steps), rtol=_EVEN_TOLERANCE, atol=1e-3))

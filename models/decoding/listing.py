@@ -1,0 +1,64 @@
+"""The files that a path, a folder or a zip holds."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from models.decoding.archive import list_entries
+from models.decoding.limits import DecodeLimits
+from models.decoding.part import Part, read_head, read_part
+from models.decoding.sniff import Format, is_text, sniff_format
+from models.errors import NestedTooDeep, TooManyFrames, UnknownFormat
+
+_SIDE_FILES = {"DICOMDIR", "THUMBS.DB"}
+
+
+def list_parts(source: Path | bytes, limits: DecodeLimits) -> Iterator[tuple[str, Part]]:
+    """Give the label and the bytes of each file, zips opened, side files passed over.
+
+    Args:
+        source: a file, a folder, or the bytes of a file.
+        limits: bounds of the number of files, of inflation and of zips in zips.
+
+    Raises:
+        DecodeError: the folder or a zip cannot be listed.
+    """
+    label = str(source) if isinstance(source, Path) else "scan"
+    if isinstance(source, Path) and source.is_dir():
+        files = sorted(path for path in source.rglob("*") if path.is_file())
+        if len(files) > limits.max_files:
+            raise TooManyFrames(f"holds {len(files)} files, the limit is {limits.max_files}")
+        for path in files:
+            yield from _look_inside(str(path), path, limits, depth=0, is_listed=True)
+    else:
+        yield from _look_inside(label, source, limits, depth=0, is_listed=False)
+
+
+def _look_inside(
+    label: str, part: Part, limits: DecodeLimits, *, depth: int, is_listed: bool
+) -> Iterator[tuple[str, Part]]:
+    """Give the part itself, or the entries of the zip that it is."""
+    head = read_head(part, limits)
+    if is_listed and _is_side_file(label, head):
+        return
+    if _sniff(head) != "zip":
+        yield label, part
+        return
+    if depth >= limits.max_archive_depth:
+        raise NestedTooDeep(f"archives are nested deeper than {limits.max_archive_depth}")
+    archive = part if isinstance(part, Path | bytes) else read_part(part, limits)
+    for entry in list_entries(archive, limits):
+        inner = f"{label}:{entry.name}"
+        yield from _look_inside(inner, entry, limits, depth=depth + 1, is_listed=True)
+
+
+def _is_side_file(label: str, head: bytes) -> bool:
+    parts = label.replace("\\", "/").replace(":", "/").split("/")
+    is_hidden = parts[-1].startswith(".") or "__MACOSX" in parts
+    return is_hidden or parts[-1].upper() in _SIDE_FILES or is_text(head)
+
+
+def _sniff(head: bytes) -> Format | None:
+    try:
+        return sniff_format(head)
+    except UnknownFormat:
+        return None
