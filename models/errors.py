@@ -30,7 +30,8 @@ AegleError
     ├── InvalidRecipe
     ├── InvalidCohort
     ├── MissingExtra
-    └── InvalidCheckpoint
+    ├── InvalidCheckpoint
+    └── TrainingDiverged        the loss is no longer a finite number
 
 The docstring of a class is its default message. Messages say what was found and what was expected,
 never a name, an identifier or a free text tag of a patient.
@@ -168,3 +169,7 @@ class MissingExtra(TrainingError):
 
 class InvalidCheckpoint(TrainingError):
     """The checkpoint does not belong to this training run."""
+
+
+class TrainingDiverged(TrainingError):
+    """The loss is no longer a finite number: try a lower learning rate."""

@@ -7,7 +7,7 @@ import hashlib
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -247,7 +247,7 @@ def _read_toml(path: Path) -> Recipe:
         raise InvalidRecipe(f"{path.name}: {error}") from error
 
 
-def _describe_errors(error: ValidationError, values: dict[str, Any]) -> str:
+def _describe_errors(error: ValidationError, values: dict[str, object]) -> str:
     lines = []
     for item in error.errors(include_url=False, include_context=False):
         key = _format_key(item["loc"], values) or "recipe"
@@ -256,8 +256,8 @@ def _describe_errors(error: ValidationError, values: dict[str, Any]) -> str:
     return "; ".join(lines)
 
 
-def _format_key(location: Sequence[str | int], values: Any) -> str:
-    """Dotted key as written in TOML: `pipeline.score.heads[0].pool`, without the kind of a union."""
+def _format_key(location: Sequence[str | int], values: object) -> str:
+    """Dotted key as in TOML, without the kind of a union: `pipeline.score.heads[0].pool`."""
     key = ""
     for part in location:
         if isinstance(values, dict) and part not in values and values.get("kind") == part:
@@ -267,8 +267,9 @@ def _format_key(location: Sequence[str | int], values: Any) -> str:
     return key.lstrip(".")
 
 
-def _get_child(values: Any, part: str | int) -> Any:
-    try:
+def _get_child(values: object, part: str | int) -> object:
+    if isinstance(values, dict):
+        return values.get(part)
+    if isinstance(values, list) and isinstance(part, int) and part < len(values):
         return values[part]
-    except (KeyError, IndexError, TypeError):
-        return None
+    return None
