@@ -5,8 +5,8 @@ from pathlib import Path
 from models.decoding.archive import ZipPart
 from models.decoding.frame_check import check_size
 from models.decoding.limits import DecodeLimits
-from models.decoding.sniff import HEAD_BYTES
-from models.errors import CorruptScan
+from models.decoding.sniff import HEAD_BYTES, sniff_format
+from models.errors import CorruptScan, DecodeError
 
 Part = Path | bytes | ZipPart
 
@@ -42,3 +42,13 @@ def read_head(part: Part, limits: DecodeLimits) -> bytes:
             return stream.read(HEAD_BYTES)
     except (OSError, ValueError) as error:
         raise CorruptScan(f"the file cannot be opened ({type(error).__name__})") from error
+
+
+def is_bundled(part: Part, limits: DecodeLimits) -> bool:
+    """Whether this is a folder or an archive, which may hold many files."""
+    if isinstance(part, Path) and part.is_dir():
+        return True
+    try:
+        return sniff_format(read_head(part, limits)) == "zip"
+    except DecodeError:
+        return False
