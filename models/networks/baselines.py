@@ -22,10 +22,18 @@ PCA_SMALLEST_SHARE = 1e-5
 BLUR_SIGMA_SHARE = 0.05
 WHOLE_FOREGROUND = 1.0
 HOTTEST_SHARE = 0.01
+# Training scans whose statistics are measured at once, in float64: bounds memory.
+CHUNK_IMAGES = 64
 
 
 class Baseline(ABC):
-    """A detector of a few lines. Higher scores are stranger, as everywhere."""
+    """A detector of a few lines. Higher scores are stranger, as everywhere.
+
+    `pooled_share` is the share of the hottest pixels of the foreground that a score averages:
+    everything for distances to the cohort, the hottest for what only a focal finding lifts.
+    """
+
+    pooled_share: ClassVar[float] = WHOLE_FOREGROUND
 
     @abstractmethod
     def fit(self, images: Tensor, foreground: Tensor) -> Self:
@@ -62,13 +70,7 @@ class Baseline(ABC):
 
 
 class MapBaseline(Baseline):
-    """A baseline that sees pixels, and averages them into its score.
-
-    `pooled_share` is the share of the hottest pixels of the foreground that count: everything for
-    distances to the cohort, the hottest for what only a focal finding lifts.
-    """
-
-    pooled_share: ClassVar[float] = WHOLE_FOREGROUND
+    """A baseline that sees pixels, and averages them into its score."""
 
     @abstractmethod
     def error_map(self, images: Tensor) -> Tensor:
@@ -186,7 +188,8 @@ class ImageStatistics(Baseline):
 
     def fit(self, images: Tensor, foreground: Tensor) -> Self:
         """Learn centre, scale and shrunk covariance of the statistics."""
-        statistics = compute_image_statistics(images, foreground)
+        parts = zip(*(torch.split(t, CHUNK_IMAGES) for t in (images, foreground)), strict=True)
+        statistics = torch.cat([compute_image_statistics(*part) for part in parts])
         self._deviation, self._mean = torch.std_mean(statistics, dim=0, correction=0)
         # Shrinkage pulls towards equal variances: bring the seven to one scale first.
         self._deviation = torch.where(self._deviation > 0, self._deviation, 1.0)
