@@ -1,0 +1,247 @@
+"""What the service can refuse, each with its status and its stable code word.
+
+ServiceError                    500, a child of models.errors.AegleError
+├── SettingsError               the settings cannot be used; told at start, never over HTTP
+├── RequestError                400, the request itself is wrong
+│   ├── InvalidRequest          422, fields are missing or of the wrong form
+│   ├── InvalidCursor           the cursor of a list is not one of ours
+│   ├── UnknownHost             the Host header names another machine
+│   ├── BodyTooLarge            413
+│   ├── EncodedBody             415, a compressed request body
+│   ├── MethodNotAllowed        405
+│   └── InvalidIdempotencyKey   422
+├── AccessError                 403, the caller may not
+│   ├── NotAuthenticated        401, no key and no session, or one that is not valid
+│   ├── InvalidCredentials      401, wrong name, password or setup secret
+│   ├── LoginRefused            the identity provider's answer gives no role here
+│   ├── PermissionDenied        known, but not allowed to do this
+│   ├── CrossSiteRequest        no CSRF token, or the wrong one, or another origin
+│   ├── SetupClosed             409, there is an administrator already
+│   ├── WeakPassword            422
+│   └── TooManyRequests         429, with Retry-After
+├── NotFoundError               404
+│   ├── RouteNotFound
+│   ├── CaseNotFound
+│   ├── FindingNotFound
+│   ├── ReviewNotFound
+│   ├── BundleNotRegistered
+│   ├── KeyNotFound
+│   ├── UserNotFound
+│   └── BlobNotFound
+├── ConflictError               409, true requests that do not fit the present state
+│   ├── MoveNotAllowed          a case or bundle cannot go from this state to that
+│   └── IdempotencyConflict     the same idempotency key came with other bytes
+└── StorageError                503, what is kept cannot be reached or trusted
+    ├── StorageFull             507
+    ├── DatabaseUnavailable
+    ├── BlobStoreUnavailable
+    ├── BlobCorrupt             500, stored bytes differ from their digest
+    ├── SchemaOutdated          the database waits for `aegle migrate`
+    ├── SchemaTooNew            the database was migrated by a newer release
+    └── AuditChainBroken        500, an audit entry does not fit the one before
+
+The docstring of a class is its default message. A message is shown to callers and written to logs:
+it never holds a name, an identifier or a free text tag of a patient.
+"""
+
+from typing import ClassVar
+
+from models.errors import AegleError
+
+
+class ServiceError(AegleError):
+    """The service could not do this."""
+
+    status: ClassVar[int] = 500
+
+    def __init__(self, message: str = "", *, retry_after_s: int | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class SettingsError(ServiceError):
+    """The settings cannot be used."""
+
+
+class RequestError(ServiceError):
+    """The request cannot be understood."""
+
+    status = 400
+
+
+class InvalidRequest(RequestError):
+    """Fields of the request are missing or of the wrong form."""
+
+    status = 422
+
+
+class InvalidCursor(RequestError):
+    """The cursor does not belong to this list."""
+
+
+class UnknownHost(RequestError):
+    """The Host header does not name this service."""
+
+
+class BodyTooLarge(RequestError):
+    """The request body is larger than this route takes."""
+
+    status = 413
+
+
+class EncodedBody(RequestError):
+    """Request bodies are taken as they are, without Content-Encoding."""
+
+    status = 415
+
+
+class MethodNotAllowed(RequestError):
+    """This address does not take this method."""
+
+    status = 405
+
+
+class InvalidIdempotencyKey(RequestError):
+    """An idempotency key has 1 to 128 letters, digits, dots, colons, dashes or underscores."""
+
+    status = 422
+
+
+class AccessError(ServiceError):
+    """The caller may not do this."""
+
+    status = 403
+
+
+class NotAuthenticated(AccessError):
+    """A valid API key or session is needed."""
+
+    status = 401
+
+
+class InvalidCredentials(AccessError):
+    """The credentials are not valid."""
+
+    status = 401
+
+
+class LoginRefused(AccessError):
+    """The identity provider's answer gives no access here."""
+
+
+class PermissionDenied(AccessError):
+    """This key or user is not allowed to do this."""
+
+
+class CrossSiteRequest(AccessError):
+    """The request carries no valid CSRF token, or comes from another origin."""
+
+
+class SetupClosed(AccessError):
+    """The service already has an administrator."""
+
+    status = 409
+
+
+class WeakPassword(AccessError):
+    """A password has 15 to 256 characters and is not a repetition."""
+
+    status = 422
+
+
+class TooManyRequests(AccessError):
+    """Too many requests; try again later."""
+
+    status = 429
+
+
+class NotFoundError(ServiceError):
+    """There is nothing at this address."""
+
+    status = 404
+
+
+class RouteNotFound(NotFoundError):
+    """There is nothing at this address."""
+
+
+class CaseNotFound(NotFoundError):
+    """There is no such case."""
+
+
+class FindingNotFound(NotFoundError):
+    """There is no such finding."""
+
+
+class ReviewNotFound(NotFoundError):
+    """There is no such review."""
+
+
+class BundleNotRegistered(NotFoundError):
+    """No bundle with this digest is registered."""
+
+
+class KeyNotFound(NotFoundError):
+    """There is no such API key."""
+
+
+class UserNotFound(NotFoundError):
+    """There is no such user."""
+
+
+class BlobNotFound(NotFoundError):
+    """There are no stored bytes with this digest."""
+
+
+class ConflictError(ServiceError):
+    """The request does not fit the present state."""
+
+    status = 409
+
+
+class MoveNotAllowed(ConflictError):
+    """The present state does not allow this move."""
+
+
+class IdempotencyConflict(ConflictError):
+    """This idempotency key was used with other bytes."""
+
+
+class StorageError(ServiceError):
+    """What is stored cannot be reached."""
+
+    status = 503
+
+
+class StorageFull(StorageError):
+    """There is no room to store more; reading goes on."""
+
+    status = 507
+
+
+class DatabaseUnavailable(StorageError):
+    """The database cannot be reached at the moment."""
+
+
+class BlobStoreUnavailable(StorageError):
+    """The blob store cannot be reached at the moment."""
+
+
+class BlobCorrupt(StorageError):
+    """Stored bytes differ from their digest."""
+
+    status = 500
+
+
+class SchemaOutdated(StorageError):
+    """The database is older than this release: run `aegle migrate`."""
+
+
+class SchemaTooNew(StorageError):
+    """The database was migrated by a newer release of Aegle: install that one."""
+
+
+class AuditChainBroken(StorageError):
+    """An entry of the audit trail does not fit the one before it."""
+
+    status = 500

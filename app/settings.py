@@ -1,0 +1,209 @@
+"""Settings of the service: from the environment (`AEGLE_...`) and one TOML file, read at one edge.
+
+The file is named by AEGLE_SETTINGS_FILE; the environment wins over it. Unknown keys are refused in
+both. Nothing below the entry points sees `Settings`: inner functions get values.
+"""
+
+import ipaddress
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from app.errors import SettingsError
+
+PREFIX = "AEGLE_"
+FILE_VARIABLE = "AEGLE_SETTINGS_FILE"
+_NOT_SETTINGS = {FILE_VARIABLE, "AEGLE_REAL_DATA"}
+
+MIB = 1024 * 1024
+GIB = 1024 * MIB
+
+
+class Settings(BaseSettings):
+    """Everything an operator can choose."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, extra="forbid", nested_model_default_partial_update=False
+    )
+
+    # where it listens
+    host: str = Field(default="127.0.0.1", description="Address to bind to; loopback by default.")
+    port: int = Field(default=8080, ge=0, le=65535, description="Port to bind to.")
+    public_url: str = Field(
+        default="http://127.0.0.1:8080",
+        description="Address under which browsers reach the service; https unless loopback.",
+    )
+    allowed_hosts: tuple[str, ...] = Field(
+        default=(), description="More names that the Host header may carry, without port."
+    )
+    trusted_proxies: tuple[str, ...] = Field(
+        default=(), description="Addresses of proxies whose X-Forwarded-For is believed."
+    )
+
+    # what is kept
+    data_folder: Path = Field(
+        default=Path("var/service"), description="Folder of database, blobs and bundles."
+    )
+    database_url: SecretStr | None = Field(
+        default=None, description="postgresql://... ; SQLite inside data_folder by default."
+    )
+    database_pool_size: int = Field(default=10, ge=1, le=200, description="Open connections kept.")
+    blob_url: str | None = Field(
+        default=None, description="s3://bucket/prefix; a folder inside data_folder by default."
+    )
+    s3_endpoint: str | None = Field(default=None, description="Address of an S3-compatible store.")
+    s3_region: str = Field(default="us-east-1", description="Region of the S3 store.")
+    s3_access_key: SecretStr | None = Field(default=None, description="Access key of the store.")
+    s3_secret_key: SecretStr | None = Field(default=None, description="Secret key of the store.")
+    min_free_bytes: int = Field(
+        default=GIB, ge=0, description="Uploads are answered 507 when less than this is free."
+    )
+    collect_grace_s: int = Field(
+        default=86_400, ge=60, description="Unreferenced blobs younger than this are kept."
+    )
+
+    # what is taken in
+    max_body_bytes: int = Field(
+        default=MIB, ge=1024, description="Largest request body outside of uploads."
+    )
+    max_upload_bytes: int = Field(default=GIB, ge=1024, description="Largest upload.")
+
+    # who may
+    session_idle_s: int = Field(default=1800, ge=60, description="Sessions end after this idle.")
+    session_life_s: int = Field(default=43_200, ge=60, description="Sessions end after this.")
+    key_rate_per_minute: int = Field(
+        default=6000, ge=1, description="Requests a minute that one key or user may make."
+    )
+    login_rate_per_minute: int = Field(
+        default=10, ge=1, description="Failed logins a minute that one address may make."
+    )
+    argon2_memory_kib: int = Field(default=47_104, ge=8, description="Memory of one hash.")
+    argon2_time_cost: int = Field(default=1, ge=1, description="Passes of one password hash.")
+    oidc_issuer: str | None = Field(
+        default=None, description="Issuer of the identity provider; https unless loopback."
+    )
+    oidc_client_id: str | None = Field(default=None, description="Client id at the provider.")
+    oidc_client_secret: SecretStr | None = Field(default=None, description="Client secret.")
+    oidc_role_claim: str = Field(default="groups", description="Claim that holds the groups.")
+    oidc_roles: dict[str, Literal["sender", "reader", "admin"]] = Field(
+        default_factory=dict, description="Which value of the claim gives which role."
+    )
+
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Least level of the log lines written."
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - signature is pydantic's
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - as above
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read arguments, then the environment, then the file that it names."""
+        file = os.environ.get(FILE_VARIABLE)
+        sources: tuple[PydanticBaseSettingsSource, ...] = (init_settings, env_settings)
+        if file is not None:
+            sources = (*sources, TomlConfigSettingsSource(settings_cls, Path(file)))
+        return sources
+
+    @model_validator(mode="after")
+    def _check_public_url(self) -> Self:
+        for name, url in (("public_url", self.public_url), ("oidc_issuer", self.oidc_issuer)):
+            if url is not None and not _is_https_or_loopback(url):
+                raise ValueError(f"{name} must be https, or http on a loopback address")
+        return self
+
+    @model_validator(mode="after")
+    def _check_oidc(self) -> Self:
+        if self.oidc_issuer is not None:
+            if self.oidc_client_id is None or self.oidc_client_secret is None:
+                raise ValueError("oidc_issuer needs oidc_client_id and oidc_client_secret")
+            if not self.oidc_roles:
+                raise ValueError("oidc_issuer needs oidc_roles, else nobody could log in")
+        return self
+
+    @model_validator(mode="after")
+    def _check_database_url(self) -> Self:
+        url = self.find_database_url()
+        if not url.startswith(("sqlite:///", "postgresql://", "postgresql+psycopg://")):
+            raise ValueError("database_url must begin with sqlite:/// or postgresql://")
+        if self.blob_url is not None and not self.blob_url.startswith("s3://"):
+            raise ValueError("blob_url must begin with s3://")
+        return self
+
+    @property
+    def is_https(self) -> bool:
+        """Browsers reach the service over https."""
+        return self.public_url.startswith("https://")
+
+    def find_database_url(self) -> str:
+        """Give the address of the database, SQLite in the data folder when none is set."""
+        if self.database_url is not None:
+            return self.database_url.get_secret_value()
+        return f"sqlite:///{self.data_folder / 'aegle.db'}"
+
+    def list_hosts(self) -> frozenset[str]:
+        """Give the names that the Host header may carry, without port."""
+        names = {"127.0.0.1", "localhost", "::1", self.host, *self.allowed_hosts}
+        public = urlsplit(self.public_url).hostname
+        return frozenset(name.lower() for name in (*names, public) if name)
+
+
+def read_settings() -> Settings:
+    """Read the settings from the environment and the file that it names.
+
+    Raises:
+        SettingsError: a key is unknown or its value cannot be used; the value is not repeated.
+    """
+    _refuse_unknown(os.environ)
+    file = os.environ.get(FILE_VARIABLE)
+    if file is not None and not Path(file).is_file():
+        raise SettingsError(f"{FILE_VARIABLE} names no file")
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise SettingsError(_tell_problems(error)) from None
+    except ValueError:  # the file is no TOML, or a value in the environment no JSON
+        raise SettingsError("the settings cannot be read: TOML or JSON is not valid") from None
+
+
+def _refuse_unknown(environment: Mapping[str, str]) -> None:
+    known = {PREFIX + name.upper() for name in Settings.model_fields} | _NOT_SETTINGS
+    unknown = sorted(
+        name for name in environment if name.upper().startswith(PREFIX) and name not in known
+    )
+    if unknown:
+        raise SettingsError(f"unknown settings in the environment: {', '.join(unknown)}")
+
+
+def _tell_problems(error: ValidationError) -> str:
+    problems = [
+        f"{'.'.join(str(part) for part in item['loc']) or 'settings'}: {item['msg']}"
+        for item in error.errors(include_input=False, include_url=False)
+    ]
+    return "; ".join(problems)
+
+
+def _is_https_or_loopback(url: str) -> bool:
+    parts = urlsplit(url)
+    if parts.scheme == "https":
+        return bool(parts.hostname)
+    if parts.scheme != "http" or parts.hostname is None:
+        return False
+    try:
+        return ipaddress.ip_address(parts.hostname).is_loopback
+    except ValueError:
+        return parts.hostname == "localhost"
