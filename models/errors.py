@@ -24,6 +24,7 @@ AegleError
 │   ├── InvalidManifest
 │   ├── WeightsMismatch
 │   └── CheckFailed             the bundle does not reproduce its own scores
+├── UnavailableDevice           a GPU was asked for and there is none
 ├── CalibrationError            no promise can be made from these scores
 │   └── TooFewHealthyScans
 └── TrainingError               the training run cannot start or go on
@@ -141,6 +142,10 @@ class WeightsMismatch(BundleError):
 
 class CheckFailed(BundleError):
     """The bundle does not reproduce the scores of its own check."""
+
+
+class UnavailableDevice(AegleError):
+    """There is no GPU that PyTorch can use here; choose the device cpu or auto."""
 
 
 class CalibrationError(AegleError):

@@ -15,7 +15,7 @@ from models.decoding.scan import DecodedScan
 from models.decoding.slice_header import read_slice_header
 from models.errors import InvalidCohort
 from training.cohort import CohortRow, CohortScan
-from training.scan_stream import decode_paths
+from training.scan_stream import decode_parts
 from training.slice_file import SliceFile
 
 # A lossy picture of a mask has grey fringes; elsewhere every value over 0 belongs to it.
@@ -47,10 +47,10 @@ class SliceDataset(Dataset[tuple[Tensor, Tensor]]):
 
     def __getitems__(self, indices: Sequence[int]) -> list[tuple[Tensor, Tensor]]:
         """Give several slices at once; the data loader asks for whole batches."""
-        image, foreground = self.read(indices)
+        image, foreground = self.read_batch(indices)
         return list(zip(image, foreground, strict=True))
 
-    def read(self, indices: Sequence[int]) -> tuple[Tensor, Tensor]:
+    def read_batch(self, indices: Sequence[int], /) -> tuple[Tensor, Tensor]:
         """Read a batch.
 
         Returns:
@@ -67,7 +67,7 @@ def decode_cohort_scan(scan: CohortScan, limits: DecodeLimits) -> DecodedScan:
         DecodeError: the files give no scan.
     """
     paths = [row.path for row in scan.rows]
-    decoded = decode_paths(paths, limits)
+    decoded = decode_parts(paths, limits)
     if len(paths) == 1:
         return decoded
     return _reorder_slices(decoded, _find_slices(paths, limits))

@@ -4,31 +4,32 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from queue import SimpleQueue
 from typing import TypeVar
 
+from models.decoding.archive import ZipPart
 from models.decoding.decode import decode_scan
 from models.decoding.limits import DecodeLimits
+from models.decoding.part import Part
 from models.decoding.scan import DecodedScan
 from models.decoding.series import decode_series
 from models.decoding.worker import BoundedDecoder
 
-Decode = Callable[[Sequence[Path]], DecodedScan]
+Decode = Callable[[Sequence[Part]], DecodedScan]
 
 Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
 
 
-def decode_paths(paths: Sequence[Path], limits: DecodeLimits) -> DecodedScan:
+def decode_parts(parts: Sequence[Part], limits: DecodeLimits) -> DecodedScan:
     """Decode one file or folder, or several files that are the slices of one volume.
 
     Raises:
         DecodeError: the files give no scan.
     """
-    if len(paths) == 1:
-        return decode_scan(paths[0], limits)
-    return decode_series(list(paths), limits)
+    if len(parts) == 1 and not isinstance(parts[0], ZipPart):
+        return decode_scan(parts[0], limits)
+    return decode_series(parts, limits)
 
 
 @contextmanager
@@ -39,14 +40,16 @@ def open_decoders(workers: int, limits: DecodeLimits) -> Iterator[Decode]:
     workers the calling process decodes, which starts faster and is enough for a small cohort.
     """
     if workers == 0:
-        yield lambda paths: decode_paths(paths, limits)
+        yield lambda parts: decode_parts(parts, limits)
         return
     free: SimpleQueue[BoundedDecoder] = SimpleQueue()
 
-    def decode(paths: Sequence[Path]) -> DecodedScan:
+    def decode(parts: Sequence[Part]) -> DecodedScan:
         decoder = free.get()
         try:
-            return decoder.decode(paths[0] if len(paths) == 1 else list(paths))
+            if len(parts) == 1 and not isinstance(parts[0], ZipPart):
+                return decoder.decode(parts[0])
+            return decoder.decode(parts)
         finally:
             free.put(decoder)
 

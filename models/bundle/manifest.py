@@ -71,13 +71,16 @@ class Calibrations(Spec):
 class CheckScan(Spec):
     """A made-up scan and what the bundle must say of it.
 
-    `pixels`: base64 of zlib of uint8 [H, W], 0..255, `rows` x `columns`.
+    `pixels`: base64 of zlib of uint8 [H, W], 0..255, `rows` x `columns`; `black` and `white` are
+    the real values of 0 and 255.
     """
 
     name: str
     modality: str | None
     rows: int = Field(ge=1, le=512)
     columns: int = Field(ge=1, le=512)
+    black: float
+    white: float
     pixels: str
     score: float
     verdict: VerdictLabel

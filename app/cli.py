@@ -1,0 +1,51 @@
+"""The one command line: it registers the commands of each part and turns errors into a line."""
+
+import os
+import sys
+
+import typer
+
+from models.errors import AegleError
+from training import (
+    demo_command,
+    describe_commands,
+    evaluate_command,
+    score_commands,
+    train_commands,
+)
+
+USAGE_STATUS = 2
+INTERRUPTED_STATUS = 130
+
+
+def build_cli() -> typer.Typer:
+    """Give the command line with all commands."""
+    cli = typer.Typer(
+        name="aegle",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="markdown",
+        help="Learns what healthy scans look like and flags those that do not look like it.",
+    )
+    parts = (train_commands, evaluate_command, score_commands, describe_commands, demo_command)
+    for part in parts:
+        part.register(cli)
+    return cli
+
+
+def main() -> None:
+    """Run the command line; errors become one line, never a traceback."""
+    try:
+        build_cli()()
+    except AegleError as error:
+        typer.secho(f"aegle: {error.code}: {error}", err=True, fg=typer.colors.RED)
+        sys.exit(USAGE_STATUS)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED_STATUS)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

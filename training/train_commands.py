@@ -1,0 +1,92 @@
+"""`aegle train` and `aegle recipes`."""
+
+import os
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from training.card_metrics import measure_for_card
+from training.cohort import read_cohort
+from training.device import DeviceName, choose_device
+from training.distributed import join_group
+from training.recipe import list_recipes, read_recipe
+from training.train import TrainingRun, train_bundle
+from training.watch import watch_console
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the command line."""
+    app.command("train")(train)
+    app.command("recipes")(recipes)
+
+
+def train(
+    cohort: Annotated[
+        Path, typer.Argument(help="Folder with cohort.csv, the CSV itself, or split folders.")
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", help="Folder of the new bundle; must not be there.")
+    ],
+    recipe: Annotated[str, typer.Option(help="Name of a recipe, or a TOML file.")] = "default",
+    seed: Annotated[int, typer.Option(min=0, help="Of every random choice.")] = 0,
+    device: Annotated[DeviceName, typer.Option(help="Where the network runs.")] = DeviceName.AUTO,
+    modality: Annotated[
+        list[str] | None, typer.Option(help="Modality of files that name none, such as pictures.")
+    ] = None,
+    work: Annotated[
+        Path, typer.Option(help="Keeps decoded slices and the checkpoint of a run that was killed.")
+    ] = Path("var/work"),
+) -> None:
+    """Train on healthy scans, calibrate, and publish a bundle.
+
+    A run that was killed goes on where it was when the same command is given again.
+
+    Examples:
+
+        aegle train cohort/ --out var/bundles/chest
+
+        aegle train cohort/ --recipe vae --seed 1 --out var/bundles/vae --modality DX
+
+        torchrun --nproc-per-node 2 -m app.cli train cohort/ --out var/bundles/chest
+    """
+    console = Console(quiet=os.environ.get("RANK", "0") != "0")
+    scans = read_cohort(cohort)
+    with (
+        join_group(choose_device(device)) as (group, own_device),
+        watch_console(console) as watch,
+    ):
+        run = TrainingRun(
+            cohort=scans,
+            recipe=read_recipe(recipe),
+            out=out,
+            work=work,
+            seed=seed,
+            device=own_device,
+            created_at=datetime.fromtimestamp(time.time(), UTC),
+            modalities=tuple(modality or ()),
+            is_synthetic=False,
+            measure=lambda detector: measure_for_card(detector, scans, seed, watch),
+        )
+        digest = train_bundle(run, group, watch)
+    console.print(f"{out}: digest {digest}", highlight=False, soft_wrap=True)
+
+
+def recipes() -> None:
+    """List the published recipes.
+
+    Examples:
+
+        aegle recipes
+    """
+    table = Table("recipe", "network", "size", "heads", "summary")
+    for recipe in list_recipes():
+        spec = recipe.pipeline
+        heads = ", ".join(head.name for head in spec.score.heads)
+        size = f"{spec.normalize.size_px} px"
+        table.add_row(recipe.name, spec.network.kind, size, heads, recipe.summary)
+    Console().print(table)
