@@ -30,7 +30,7 @@ class Slices(Protocol):
 class BatchSlices(Protocol):
     """Slices that can be read many at once, which saves a copy."""
 
-    def read_batch(self, indices: Sequence[int], /) -> tuple[Tensor, Tensor]:
+    def read(self, indices: Sequence[int], /) -> tuple[Tensor, Tensor]:
         """Give image float32 [B, C, H, W], 0..1, and foreground bool [B, 1, H, W]."""
         ...
 
@@ -126,6 +126,6 @@ def prepare_batch(raw: RawBatch, device: torch.device) -> FedBatch:
 def read_slices(slices: Slices, indices: Sequence[int]) -> tuple[Tensor, Tensor]:
     """Read slices: image float32 [B, C, H, W], 0..1, and foreground bool [B, 1, H, W]."""
     if isinstance(slices, BatchSlices):
-        return slices.read_batch(indices)
+        return slices.read(indices)
     images, foregrounds = zip(*(slices[index] for index in indices), strict=True)
     return torch.stack(images), torch.stack(foregrounds)

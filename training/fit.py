@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from models.errors import InvalidCohort, TrainingDiverged
-from models.networks.build import build_network
+from models.networks.build import build_network, build_skeleton
 from models.networks.reconstruction import Network, Reconstruction
 from training.checkpoint import RunIdentity, read_checkpoint, write_checkpoint
 from training.distributed import SINGLE, Group, average, share_numbers, spread_network
@@ -155,9 +155,10 @@ class _Fitting:
                 break
 
     def build_chosen(self) -> Network:
-        """Give the network with the weights that were kept, on the CPU."""
-        self.examined.load_state_dict(self.state.chosen or self.state.average_weights)
-        return self.examined.cpu().eval()
+        """Give the network with the weights that were kept, as a bundle would load them."""
+        network = build_skeleton(self.recipe.pipeline.network).to_empty(device="cpu")
+        network.load_state_dict(self.state.chosen or self.state.average_weights)
+        return network.eval()
 
     def _build_state(self) -> FitState:
         network = build_network(
@@ -196,12 +197,15 @@ class _Fitting:
         return loss.detach()
 
     def _tell(self, loss: Tensor) -> None:
-        number = float(loss)
-        if not math.isfinite(number):
+        self._check_finite(loss)
+        self.progress.advance(self.state.step * self.recipe.optimizer.batch_size, float(loss))
+
+    def _check_finite(self, loss: Tensor) -> None:
+        if not math.isfinite(loss):
             raise TrainingDiverged(
-                f"the loss is {number} after {self.state.step} steps; try a lower learning rate"
+                f"the loss is {float(loss)} after {self.state.step} steps; "
+                "try a lower learning rate"
             )
-        self.progress.advance(self.state.step * self.recipe.optimizer.batch_size, number)
 
     def _close_step(self, rate: float) -> None:
         """Look at the weights and write a checkpoint where it is time for it."""
@@ -211,6 +215,7 @@ class _Fitting:
         if not is_check and not _is_due(state.step, steps, CHECKPOINT_SHARE):
             return
         state.loss_total.copy_(average(state.loss_total, self.run.group))
+        self._check_finite(state.loss_total)
         if is_check:
             self._check(rate)
             state.is_finished = is_last or self._has_settled()
