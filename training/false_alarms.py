@@ -24,8 +24,12 @@ class AlarmExpectation:
     high: float
 
 
-def compute_exact_interval(alarms: int, healthy: int) -> tuple[float, float]:
+def compute_exact_interval(alarms: float, healthy: int) -> tuple[float, float]:
     """Give the exact 95 % interval of a rate (Clopper and Pearson 1934).
+
+    Args:
+        alarms: how many; a fraction where patients count by their share of flagged units.
+        healthy: of how many independent patients.
 
     Raises:
         ValueError: there are no scans, or more alarms than scans.

@@ -15,6 +15,8 @@ Floats = NDArray[np.float64]
 # Shares such as 0.05 are not exact in binary; a rate that equals its limit is within it.
 RATE_TOLERANCE = 1e-12
 
+IMAGE_METRICS = ("auroc", "ap", "sensitivity_at_95_specificity", "sensitivity_at_90_specificity")
+
 
 @dataclass(frozen=True, slots=True)
 class ScoreCounts:
@@ -159,12 +161,13 @@ def compute_precision_recall(counts: ScoreCounts) -> tuple[Floats, Floats]:
 
 def compute_image_metrics(counts: ScoreCounts) -> dict[str, Floats]:
     """Give every metric of whole units under the names of the evaluation's JSON."""
-    return {
-        "auroc": compute_auroc(counts),
-        "ap": compute_average_precision(counts),
-        "sensitivity_at_95_specificity": compute_sensitivity_at(counts, 0.95),
-        "sensitivity_at_90_specificity": compute_sensitivity_at(counts, 0.90),
-    }
+    values = (
+        compute_auroc(counts),
+        compute_average_precision(counts),
+        compute_sensitivity_at(counts, 0.95),
+        compute_sensitivity_at(counts, 0.90),
+    )
+    return dict(zip(IMAGE_METRICS, values, strict=True))
 
 
 def _divide(numerator: Floats, denominator: Floats) -> Floats:
