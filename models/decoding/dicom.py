@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import FileDataset
 
-from models.decoding.dicom_dataset import read_dataset
+from models.decoding.dicom_dataset import read_dicom
 from models.decoding.dicom_geometry import (
     read_placement,
     read_spacing,
@@ -49,11 +49,12 @@ def decode_dicom(content: bytes, limits: DecodeLimits) -> DecodedScan:
     Raises:
         DecodeError: the scan cannot be had.
     """
-    dataset = read_dataset(content, limits, with_pixels=True)
+    found = read_dicom(content, limits, with_pixels=True)
+    dataset = found.dataset
     with translate_foreign("the DICOM file"):
         layout = read_layout(dataset, limits)
         frames = _read_frames(dataset, layout)
-        notes = _note_dataset(dataset, layout, frames)
+        notes = [*found.notes, *layout.notes, *_note_dataset(dataset, layout, frames)]
         placement = read_placement(dataset, layout.frames, notes)
         order = _sort_frames(placement, notes)
         if placement and order:

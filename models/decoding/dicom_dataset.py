@@ -3,6 +3,7 @@
 import io
 import struct
 import zlib
+from dataclasses import dataclass
 
 import pydicom
 from pydicom.dataelem import DataElement
@@ -23,10 +24,19 @@ from models.errors import NestedTooDeep, NoPixels
 
 _PREAMBLE_BYTES = 132
 _LONG_VRS = {b"OB", b"OW", b"UN", b"SQ", b"UT", b"OF", b"OD", b"OL", b"OV", b"UC", b"UR"}
+_SEQUENCE_DELIMITER = b"\xfe\xff\xdd\xe0\0\0\0\0"
 _TRANSFER_SYNTAX_TAG = 0x00020010
 
 
-def read_dataset(content: bytes, limits: DecodeLimits, *, with_pixels: bool) -> FileDataset:
+@dataclass(frozen=True, slots=True)
+class DicomFile:
+    """A data set that was read, and what had to be assumed to read it."""
+
+    dataset: FileDataset
+    notes: tuple[str, ...]
+
+
+def read_dicom(content: bytes, limits: DecodeLimits, *, with_pixels: bool) -> DicomFile:
     """Read one DICOM file, with or without preamble.
 
     Args:
@@ -35,7 +45,7 @@ def read_dataset(content: bytes, limits: DecodeLimits, *, with_pixels: bool) -> 
         with_pixels: false stops before the pixels, to sort or to list files.
 
     Returns:
-        A data set whose `file_meta.TransferSyntaxUID` is always set; a deflated one has become
+        `dataset`: one whose `file_meta.TransferSyntaxUID` is always set; a deflated one has become
         Explicit VR Little Endian.
 
     Raises:
@@ -44,12 +54,21 @@ def read_dataset(content: bytes, limits: DecodeLimits, *, with_pixels: bool) -> 
     """
     with translate_foreign("the DICOM file"):
         plain = inflate_dataset(content, limits)
-        dataset = pydicom.dcmread(io.BytesIO(plain), force=True, stop_before_pixels=not with_pixels)
+        notes: tuple[str, ...] = ()
+        dataset = _parse(plain, with_pixels=with_pixels)
+        if not len(dataset) and with_pixels:
+            # pydicom gives up all it has read where the very last delimiter is missing.
+            dataset = _parse(plain + _SEQUENCE_DELIMITER, with_pixels=True)
+            notes = ("the end of the file is missing",)
         _check_depth(dataset, limits.max_depth)
         _settle_transfer_syntax(dataset)
         if dataset.file_meta.get("MediaStorageSOPClassUID") == MediaStorageDirectoryStorage:
             raise NoPixels("found a DICOMDIR, which lists scans and holds none")
-        return dataset
+        return DicomFile(dataset, notes)
+
+
+def _parse(content: bytes, *, with_pixels: bool) -> FileDataset:
+    return pydicom.dcmread(io.BytesIO(content), force=True, stop_before_pixels=not with_pixels)
 
 
 def inflate_dataset(content: bytes, limits: DecodeLimits) -> bytes:

@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.pixels.processing import apply_color_lut
 
+from models.decoding.dicom_codecs import StoredFrame
 from models.decoding.dicom_groups import find_floats, find_value
 from models.decoding.dicom_layout import PixelLayout
-from models.decoding.dicom_pixels import StoredFrame
 from models.decoding.luminance import compute_luminance, has_color
 from models.decoding.scan import VoiWindow
 from models.errors import CorruptScan, UnsupportedEncoding
@@ -154,7 +154,7 @@ def _read_rescale(dataset: FileDataset, index: int) -> tuple[float, float]:
 
 def _find_table_item(dataset: FileDataset) -> Dataset | None:
     items = dataset.get("ModalityLUTSequence")
-    return items[0] if items else None
+    return items[0] if items and items[0].get("LUTDescriptor") else None
 
 
 def _read_table(dataset: FileDataset) -> LookupTable | None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from pydicom.dataset import FileDataset
 
-from models.decoding.dicom_dataset import read_dataset
+from models.decoding.dicom_dataset import read_dicom
 from models.decoding.dicom_geometry import read_placement
 from models.decoding.foreign import translate_foreign
 from models.decoding.limits import DecodeLimits
@@ -48,7 +48,7 @@ def read_slice_header(content: bytes, limits: DecodeLimits) -> SliceHeader | Non
     """
     if sniff_format(content[:HEAD_BYTES]) != "dicom":
         return None
-    dataset = read_dataset(content, limits, with_pixels=False)
+    dataset = read_dicom(content, limits, with_pixels=False).dataset
     with translate_foreign("the DICOM header"):
         return _build_header(dataset)
 
