@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -5,9 +7,13 @@ import typer
 from PIL import Image
 from typer.testing import CliRunner
 
+from models.bundle.card import CardFacts
 from models.errors import InvalidRecipe
 from models.specs import VariationalSpec
+from tests.builders.evaluations import build_detector, write_lesion_cohort
+from training.cohort import read_cohort
 from training.describe_commands import find_network_spec, register, write_sheet
+from training.publish import publish_bundle
 from training.recipe import read_recipe
 
 
@@ -15,6 +21,23 @@ def run(*arguments: str):
     app = typer.Typer()
     register(app)
     return CliRunner().invoke(app, arguments, env={"COLUMNS": "200", "TERM": "dumb"})
+
+
+def read_size(path: Path) -> tuple[int, int]:
+    with Image.open(path) as picture:
+        return picture.size
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A cohort, and beside it a bundle with a vae and one with an ae."""
+    folder = tmp_path_factory.mktemp("sample")
+    cohort = read_cohort(write_lesion_cohort(folder / "cohort", has_series=False))
+    average = np.linspace(0.1, 0.9, 32 * 32, dtype=np.float32).reshape(32, 32)
+    for kind in ("vae", "ae"):
+        facts = CardFacts(flow=(), measured={}, training={}, dropped=0)
+        publish_bundle(build_detector(cohort, kind), average, facts, folder / kind)
+    return folder
 
 
 @pytest.mark.parametrize("kind", ["ae", "vae", "denoising_unet"])
@@ -78,7 +101,48 @@ def test_a_sheet_holds_the_pictures_row_by_row(tmp_path):
 
     write_sheet(images, 2, tmp_path / "sheet.png")
 
-    sheet = np.asarray(Image.open(tmp_path / "sheet.png"))
+    with Image.open(tmp_path / "sheet.png") as picture:
+        sheet = np.asarray(picture)
     assert sheet.shape == (10, 10)
     assert (sheet[1, 1], sheet[1, 7], sheet[7, 1], sheet[7, 7]) == (51, 102, 153, 0)
     assert sheet[4:6].max() == 0
+
+
+def test_a_bundle_is_described_by_its_network(folder):
+    spec = find_network_spec(str(folder / "vae"), {})
+
+    assert (spec.kind, spec.size_px, spec.latent) == ("vae", 32, 8)
+
+
+def test_sample_writes_the_same_pictures_for_the_same_seed(folder, tmp_path):
+    for out in ("first", "again"):
+        result = run("sample", str(folder / "vae"), "--out", str(tmp_path / out), "--count", "5")
+        assert result.exit_code == 0, result.output
+
+    other = tmp_path / "other"
+    run("sample", str(folder / "vae"), "--out", str(other), "--count", "5", "--seed", "1")
+
+    first, again, changed = (
+        (path / "samples.png").read_bytes()
+        for path in (tmp_path / "first", tmp_path / "again", other)
+    )
+    assert first == again
+    assert first != changed
+    assert read_size(tmp_path / "first" / "samples.png") == (3 * 34 - 2, 2 * 34 - 2)
+
+
+def test_sample_walks_between_two_scans(folder, tmp_path):
+    scans = [str(folder / "cohort" / "test" / f"{index}.png") for index in (0, 13)]
+
+    result = run("sample", str(folder / "vae"), "--out", str(tmp_path), "--interpolate", *scans)
+
+    assert result.exit_code == 0, result.output
+    assert read_size(tmp_path / "interpolation.png") == (8 * 34 - 2, 32)
+
+
+def test_a_bundle_without_a_prior_is_refused_before_anything_is_written(folder, tmp_path):
+    result = run("sample", str(folder / "ae"), "--out", str(tmp_path / "out"))
+
+    assert result.exit_code == 2
+    assert "only a vae has a prior" in result.output
+    assert not (tmp_path / "out").exists()
