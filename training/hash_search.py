@@ -50,8 +50,11 @@ def find_close_pairs(
 
 def _list_buckets(keys: NDArray[np.uint8]) -> list[NDArray[np.intp]]:
     """Group the places whose keys are equal, where there are at least two."""
-    _, inverse, counts = np.unique(keys, axis=0, return_inverse=True, return_counts=True)
-    order = np.argsort(inverse, kind="stable")
+    # The first 64 bits of a longer key are enough: larger buckets, the same pairs.
+    padded = np.zeros((len(keys), 8), dtype=np.uint8)
+    padded[:, : keys.shape[1]] = keys[:, :8]
+    _, inverse, counts = np.unique(padded.view(np.uint64), return_inverse=True, return_counts=True)
+    order = np.argsort(inverse.ravel(), kind="stable")
     buckets = np.split(order, np.cumsum(counts)[:-1])
     return [bucket for bucket in buckets if len(bucket) > 1]
 
@@ -72,7 +75,7 @@ def _compare_bucket(
             difference += np.bitwise_count(members[rows, None, word] ^ members[None, start:, word])
         is_close = difference <= radius_bits
         is_close &= member_groups[rows, None] != member_groups[None, start:]
-        for row, column in np.argwhere(is_close):
+        for row, column in np.argwhere(is_close)[:MAXIMUM_PAIRS]:
             first, second = sorted((int(bucket[start + row]), int(bucket[start + column])))
             found[first, second] = int(difference[row, column])
         if len(found) >= MAXIMUM_PAIRS:

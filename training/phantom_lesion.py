@@ -17,7 +17,7 @@ KINDS: tuple[LesionKind, ...] = ("bright", "dark", "texture")
 _PUSH_REACH = 2.0
 _EDGE_MM = 1.5
 # A slice that cuts less of the lesion than this shows none of it: nobody could see it.
-_MINIMUM_AREA_PX = 12
+_MINIMUM_AREA_MM2 = 25.0
 _DIRECTIONS = 12
 
 
@@ -65,8 +65,7 @@ def draw_lesion(
     """
     kind = KINDS[int(generator.integers(len(KINDS)))]
     radius_mm = float(generator.uniform(*spec.radius_mm))
-    pixel_mm = abs(float(places[1, 1, 0] - places[1, 0, 0]))
-    depth_mm = ndimage.distance_transform_edt(brain > 0.5) * pixel_mm
+    depth_mm = ndimage.distance_transform_edt(brain > 0.5) * _measure_pixel_mm(places)
     # Half of it inside at least; where the brain is too thin for that, at its deepest place.
     deep = np.flatnonzero(depth_mm >= min(radius_mm / 2, float(depth_mm.max())))
     pixel = generator.choice(deep)
@@ -113,7 +112,7 @@ def add_lesion(
     """
     cover = _measure_cover(places, lesion) * brain
     mask = cover > 0.5
-    if mask.sum() < _MINIMUM_AREA_PX:
+    if mask.sum() * _measure_pixel_mm(places) ** 2 < _MINIMUM_AREA_MM2:
         return picture, np.zeros_like(mask)
     if lesion.kind == "texture":
         speckle = ndimage.gaussian_filter(generator.normal(size=picture.shape), 1.0)
@@ -131,5 +130,10 @@ def _measure_cover(places: NDArray[np.float64], lesion: Lesion) -> NDArray[np.fl
     direction = away / np.maximum(distance, 1e-6)
     along = np.einsum("di,ihw->dhw", lesion.bumps[:, :3], direction)
     reach = 1.0 + np.einsum("d,dhw->hw", lesion.bumps[:, 3], np.maximum(along, 0.0) ** 4)
-    inside_mm = lesion.radius_mm * np.clip(reach, 0.5, 1.5) - distance
+    inside_mm = lesion.radius_mm * np.clip(reach, 0.7, 1.5) - distance
     return np.asarray(1.0 / (1.0 + np.exp(np.clip(-inside_mm / _EDGE_MM, -50.0, 50.0))))
+
+
+def _measure_pixel_mm(places: NDArray[np.float64]) -> float:
+    """Measure the distance of two rows of a slice, in mm."""
+    return abs(float(places[1, 1, 0] - places[1, 0, 0]))

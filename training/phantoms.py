@@ -85,10 +85,15 @@ class _Slice:
     mask: NDArray[np.bool_]
 
 
-def write_demo_cohort(
+def write_demo_cohort(folder: Path, seed: int, progress: Callable[[int, int], None]) -> Path:
+    """Write the demonstration cohort; see `write_phantoms`."""
+    return write_phantoms(folder, DemoSpec(), seed, progress)
+
+
+def write_phantoms(
     folder: Path, spec: DemoSpec, seed: int, progress: Callable[[int, int], None]
 ) -> Path:
-    """Write the demonstration cohort, aside and then renamed; equal specs and seeds, equal scans.
+    """Write a cohort of made-up heads, aside and then renamed; equal specs and seeds, equal files.
 
     Args:
         folder: where it is to be; must not exist yet.
