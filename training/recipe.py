@@ -126,7 +126,7 @@ class SelectionSpec(Spec):
     interval_share: Share = 0.05
     candidate_share: Share = 0.2
     patience: int = Field(default=3, ge=1)
-    slices: int = Field(default=64, ge=2, le=4096)
+    slices: int = Field(default=48, ge=2, le=4096)
     ema_decay: float = Field(default=0.98, ge=0.0, lt=1.0)
 
     @model_validator(mode="after")
@@ -142,10 +142,10 @@ class FoldsSpec(Spec):
     Calibration is large because a promise needs independent patients: 45 for 5 % with 90 %.
     """
 
-    fit: Share = 0.70
+    fit: Share = 0.65
     validation: Share = 0.05
     fusion: Share = 0.10
-    calibration: Share = 0.15
+    calibration: Share = 0.20
 
     @model_validator(mode="after")
     def _check_sum(self) -> Self:
