@@ -94,6 +94,9 @@ class Settings(BaseSettings):
     )
     oidc_client_id: str | None = Field(default=None, description="Client id at the provider.")
     oidc_client_secret: SecretStr | None = Field(default=None, description="Client secret.")
+    oidc_hosts: tuple[str, ...] = Field(
+        default=(), description="More hosts that the provider's own addresses may name."
+    )
     oidc_role_claim: str = Field(default="groups", description="Claim that holds the groups.")
     oidc_roles: dict[str, Literal["sender", "reader", "admin"]] = Field(
         default_factory=dict, description="Which value of the claim gives which role."

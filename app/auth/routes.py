@@ -1,0 +1,212 @@
+"""Routes of access, under /api/v1: setup, sessions, login through a provider, API keys."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.responses import RedirectResponse
+
+from app.auth.access import (
+    NOBODY,
+    Access,
+    CanManageAccess,
+    IsKnown,
+    Public,
+    find_address,
+    get_access,
+)
+from app.auth.oidc import OidcProvider
+from app.auth.repository import AccessRepository
+from app.auth.schemas import ApiKey, Caller, KeyList, LoginOrder, NewKey, SetupOrder, ShownKey
+from app.auth.service import (
+    KeyOrder,
+    check_password,
+    close_session,
+    create_key,
+    identify_session,
+    keep_oidc_user,
+    open_session,
+    revoke_key,
+    set_up_admin,
+)
+from app.auth.tables import LoginAttemptRow
+from app.auth.tokens import digest_token
+from app.error_handlers import describe_errors
+from app.errors import AccessError, InvalidCredentials, LoginRefused, RouteNotFound
+
+LOGIN_LIFE_S = 600
+
+router = APIRouter(prefix="/api/v1", tags=["access"])
+Gate = Annotated[Access, Depends(get_access)]
+Text = Annotated[str, Query(max_length=2048)]
+
+
+@router.post("/setup", status_code=201, responses=describe_errors(401, 409, 422, 429))
+def set_up(
+    order: SetupOrder, request: Request, response: Response, access: Gate, _public: Public
+) -> Caller:
+    """Make the first administrator with the setup secret, and log in."""
+    access.failures.check(find_address(request))
+    password_hash = access.passwords.hash(order.password.get_secret_value())
+    now = access.clock.now()
+    secret = order.setup_secret.get_secret_value()
+    try:
+        with access.database.transaction() as session:
+            user = set_up_admin(session, secret, order.name, password_hash, now)
+            token = open_session(session, user, None, access.life, now)
+    except InvalidCredentials as error:
+        access.refuse(request, NOBODY, error)
+        raise
+    return _enter(access, response, token)
+
+
+@router.post("/session", status_code=201, responses=describe_errors(401, 422, 429))
+def log_in(
+    order: LoginOrder, request: Request, response: Response, access: Gate, _public: Public
+) -> Caller:
+    """Log in as a local user; the answer sets the session's cookie."""
+    access.failures.check(find_address(request))
+    old = request.cookies.get(access.cookies.session_name)
+    password = order.password.get_secret_value()
+    try:
+        with access.database.reading() as reading:
+            known = check_password(reading, access.passwords, order.name, password)
+    except InvalidCredentials as error:
+        access.refuse(request, NOBODY, error)
+        raise
+    with access.database.transaction() as session:
+        user = session.merge(known)
+        token = open_session(session, user, old, access.life, access.clock.now())
+    return _enter(access, response, token)
+
+
+@router.get("/session", responses=describe_errors(401, 403, 429))
+def show_caller(caller: IsKnown) -> Caller:
+    """Tell who is calling, and the CSRF token of the session."""
+    return Caller.of(caller)
+
+
+@router.delete("/session", status_code=204, responses=describe_errors(401, 403, 429))
+def log_out(caller: IsKnown, request: Request, response: Response, access: Gate) -> None:
+    """End the session."""
+    token = request.cookies.get(access.cookies.session_name)
+    if token is not None and caller.is_user:
+        with access.database.transaction() as session:
+            close_session(session, token, caller.id, access.clock.now())
+    response.delete_cookie(access.cookies.session_name, secure=access.cookies.is_secure)
+
+
+@router.get(
+    "/login",
+    status_code=303,
+    response_class=RedirectResponse,
+    responses=describe_errors(403, 404, 429),
+)
+def begin_login(request: Request, access: Gate, _public: Public) -> RedirectResponse:
+    """Lead the browser to the identity provider."""
+    access.failures.check(find_address(request))
+    start = _get_provider(access).begin()
+    now = access.clock.now()
+    with access.database.transaction() as session:
+        AccessRepository(session).end_old_attempts(now - access.life.whole)
+        AccessRepository(session).add(
+            LoginAttemptRow(
+                state_sha256=digest_token(start.state),
+                nonce=start.nonce,
+                code_verifier=start.code_verifier,
+                created_at=now,
+            )
+        )
+    answer = RedirectResponse(start.url, status_code=303)
+    _set_cookie(access, answer, access.cookies.login_name, start.state, LOGIN_LIFE_S)
+    return answer
+
+
+@router.get(
+    "/login/callback",
+    status_code=303,
+    response_class=RedirectResponse,
+    responses=describe_errors(401, 403, 404, 422, 429),
+)
+def finish_login(
+    request: Request, access: Gate, _public: Public, state: Text, code: Text = ""
+) -> RedirectResponse:
+    """Take the identity provider's answer and log in."""
+    access.failures.check(find_address(request))
+    try:
+        token = _trade(access, request, state, code)
+    except AccessError as error:
+        access.refuse(request, NOBODY, error)
+        raise
+    answer = RedirectResponse("/", status_code=303)
+    answer.delete_cookie(access.cookies.login_name, secure=access.cookies.is_secure)
+    _set_session(access, answer, token)
+    return answer
+
+
+@router.get("/keys", responses=describe_errors(401, 403, 429))
+def list_keys(_caller: CanManageAccess, access: Gate) -> KeyList:
+    """List all API keys."""
+    with access.database.reading() as session:
+        return KeyList(items=[ApiKey.of(row) for row in AccessRepository(session).list_keys()])
+
+
+@router.post("/keys", status_code=201, responses=describe_errors(401, 403, 422, 429))
+def make_key(caller: CanManageAccess, order: NewKey, access: Gate) -> ShownKey:
+    """Make an API key; its token is shown in this answer and never again."""
+    wanted = KeyOrder(order.name, order.scopes, order.expires_at, order.rate_per_minute)
+    with access.database.transaction() as session:
+        row, token = create_key(session, wanted, caller.id, access.clock.now())
+        return ShownKey(**ApiKey.of(row).model_dump(), token=str(token))
+
+
+@router.delete("/keys/{key_id}", responses=describe_errors(401, 403, 404, 422, 429))
+def end_key(caller: CanManageAccess, key_id: UUID, access: Gate) -> ApiKey:
+    """Revoke an API key, at once and for good."""
+    with access.database.transaction() as session:
+        return ApiKey.of(revoke_key(session, key_id, caller.id, access.clock.now()))
+
+
+def _trade(access: Access, request: Request, state: str, code: str) -> str:
+    if request.cookies.get(access.cookies.login_name) != state:
+        raise LoginRefused("this login was not begun in this browser")
+    now = access.clock.now()
+    with access.database.transaction() as session:
+        attempt = AccessRepository(session).take_login_attempt(digest_token(state))
+    if attempt is None or (now - attempt.created_at).total_seconds() > LOGIN_LIFE_S:
+        raise LoginRefused("this login is over: begin again")
+    who = _get_provider(access).finish(code, attempt.nonce, attempt.code_verifier)
+    old = request.cookies.get(access.cookies.session_name)
+    with access.database.transaction() as session:
+        user = keep_oidc_user(session, (who.issuer, who.subject, who.name), who.role, now)
+        return open_session(session, user, old, access.life, now)
+
+
+def _get_provider(access: Access) -> OidcProvider:
+    if access.oidc is None:
+        raise RouteNotFound
+    return access.oidc
+
+
+def _enter(access: Access, response: Response, token: str) -> Caller:
+    _set_session(access, response, token)
+    with access.database.reading() as session:
+        return Caller.of(identify_session(session, token, access.life, access.clock.now()))
+
+
+def _set_session(access: Access, response: Response, token: str) -> None:
+    life_s = int(access.life.whole.total_seconds())
+    _set_cookie(access, response, access.cookies.session_name, token, life_s)
+
+
+def _set_cookie(access: Access, response: Response, name: str, value: str, life_s: int) -> None:
+    # Lax, not Strict: the provider's redirect back to us must carry the login's cookie.
+    response.set_cookie(
+        name,
+        value,
+        max_age=life_s,
+        path="/",
+        secure=access.cookies.is_secure,
+        httponly=True,
+        samesite="lax",
+    )

@@ -1,0 +1,47 @@
+"""`aegle serve`: reads the settings, starts the service, prints the setup secret at first start."""
+
+import typer
+import uvicorn
+
+from app.auth.access import Access
+from app.auth.service import prepare_setup
+from app.logs import set_up_logs
+from app.main import create_app
+from app.settings import read_settings
+
+SHUTDOWN_S = 60
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("serve")(serve)
+
+
+def serve() -> None:
+    """Run the service; settings come from AEGLE_... and the file named by AEGLE_SETTINGS_FILE."""
+    settings = read_settings()
+    set_up_logs(settings.log_level)
+    service = create_app(settings)
+    _tell_setup_secret(service.state.access, settings.public_url)
+    uvicorn.run(
+        service,
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=list(settings.trusted_proxies),
+        timeout_graceful_shutdown=SHUTDOWN_S,
+    )
+
+
+def _tell_setup_secret(access: Access, address: str) -> None:
+    # Printed, not logged: logs are kept and shipped.
+    if access.oidc is not None:
+        return
+    with access.database.transaction() as session:
+        secret = prepare_setup(session, access.clock.now())
+    if secret is not None:
+        typer.echo(f"First start: open {address} and set up the administrator.")
+        typer.echo(f"Setup secret (valid once, renewed at each start until used): {secret}")
