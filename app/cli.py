@@ -9,11 +9,21 @@ from models.errors import AegleError
 from training import (
     demo_command,
     describe_commands,
+    duplicates_command,
     evaluate_command,
     score_commands,
     train_commands,
 )
 
+# In the order of the help.
+PARTS = (
+    demo_command,
+    train_commands,
+    evaluate_command,
+    score_commands,
+    describe_commands,
+    duplicates_command,
+)
 USAGE_STATUS = 2
 INTERRUPTED_STATUS = 130
 
@@ -27,8 +37,7 @@ def build_cli() -> typer.Typer:
         rich_markup_mode="markdown",
         help="Learns what healthy scans look like and flags those that do not look like it.",
     )
-    parts = (train_commands, evaluate_command, score_commands, describe_commands, demo_command)
-    for part in parts:
+    for part in PARTS:
         part.register(cli)
     return cli
 
@@ -40,11 +49,16 @@ def main() -> None:
     except AegleError as error:
         typer.secho(f"aegle: {error.code}: {error}", err=True, fg=typer.colors.RED)
         sys.exit(USAGE_STATUS)
-    except KeyboardInterrupt:
-        sys.exit(INTERRUPTED_STATUS)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        place = f"{error.filename}: " if error.filename else ""
+        typer.secho(f"aegle: {place}{reason}", err=True, fg=typer.colors.RED)
+        sys.exit(USAGE_STATUS)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED_STATUS)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,8 @@ from training.card_metrics import measure_for_card
 from training.cohort import read_cohort
 from training.device import DeviceName, choose_device
 from training.distributed import join_group
+from training.duplicates import check_duplicates
+from training.duplicates_command import compare_files
 from training.recipe import list_recipes, read_recipe
 from training.train import TrainingRun, train_bundle
 from training.watch import watch_console
@@ -54,8 +56,13 @@ def train(
 
         torchrun --nproc-per-node 2 -m app.cli train cohort/ --out var/bundles/chest
     """
-    console = Console(quiet=os.environ.get("RANK", "0") != "0")
+    is_first = os.environ.get("RANK", "0") == "0"
+    console = Console(quiet=not is_first, highlight=False, soft_wrap=True)
     scans = read_cohort(cohort)
+    if is_first:
+        report = compare_files(scans, console)
+        console.print(str(report), markup=False)
+        check_duplicates(report)
     with (
         join_group(choose_device(device)) as (group, own_device),
         watch_console(console) as watch,
@@ -73,7 +80,7 @@ def train(
             measure=lambda detector: measure_for_card(detector, scans, seed, watch),
         )
         digest = train_bundle(run, group, watch)
-    console.print(f"{out}: digest {digest}", highlight=False, soft_wrap=True)
+    console.print(f"{out}: digest {digest}", markup=False)
 
 
 def recipes() -> None:
