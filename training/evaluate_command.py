@@ -26,6 +26,8 @@ from training.evaluation_options import EvaluationOptions, Window, parse_window
 from training.evaluation_table import print_evaluation
 from training.report import write_report
 
+PIPED_COLUMNS = 140
+
 
 def register(app: typer.Typer) -> None:
     """Add the command to the command line."""
@@ -72,7 +74,7 @@ def evaluate(
         subgroups=tuple(subgroup or ()),
         resamples=resamples,
     )
-    console = Console()
+    console = _open_console()
     detector = Detector.load(bundle, choose_device(device))
     evaluation = evaluate_with_progress(detector, read_cohort(cohort), options, console)
     print_evaluation(evaluation.summary, console)
@@ -99,6 +101,12 @@ def evaluate_with_progress(
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("evaluate", total=len(cohort.scans("test")))
         return evaluate_detector(detector, cohort, options, lambda: bar.advance(task))
+
+
+def _open_console() -> Console:
+    """Open the terminal; what is piped into a file gets lines as wide as the tables."""
+    console = Console()
+    return console if console.is_terminal else Console(width=PIPED_COLUMNS)
 
 
 class _RateColumn(ProgressColumn):

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -41,13 +42,14 @@ def build_tables(summary: Summary) -> Iterator[TextTable]:
     for build in builders:
         for table in build(summary):
             if table.rows:
-                yield table
+                yield _drop_empty(table)
 
 
 def print_evaluation(summary: Summary, console: Console) -> None:
     """Print all tables, and what no number tells."""
     for text in build_tables(summary):
-        table = Table(*text.head[:1], title=text.title, title_justify="left")
+        table = Table(title=text.title, title_justify="left", box=box.SIMPLE_HEAD)
+        table.add_column(text.head[0], no_wrap=True)
         for name in text.head[1:]:
             table.add_column(name, justify="right")
         for row in text.rows:
@@ -113,6 +115,20 @@ def show_interval(metrics: Summary, name: str) -> str:
     if not interval or None in interval:
         return f"{value:.3f}"
     return f"{value:.3f} ({interval[0]:.3f} to {interval[1]:.3f})"
+
+
+def _drop_empty(table: TextTable) -> TextTable:
+    """Leave out columns that hold nothing in any row."""
+    kept = [
+        place
+        for place in range(len(table.head))
+        if place == 0 or any(row[place] != NOTHING for row in table.rows)
+    ]
+    return TextTable(
+        title=table.title,
+        head=tuple(table.head[place] for place in kept),
+        rows=tuple(tuple(row[place] for place in kept) for row in table.rows),
+    )
 
 
 def _describe_left_out(summary: Summary) -> str:
@@ -181,7 +197,7 @@ def _tell_verdicts(summary: Summary) -> Iterator[TextTable]:
 def _tell_parts(summary: Summary) -> Iterator[TextTable]:
     windows = tuple(summary["windows"])
     has_pixels = bool(summary["pixel"]["masked_slices"])
-    head = ("", "AUROC", "AP", "behind the bundle by", *windows)
+    head = ("", "AUROC", "AP", "behind the bundle by", *(f"AUROC in {name}" for name in windows))
     own = {"auroc": summary["image"]["auroc"], "auroc_ci": summary["image"]["auroc_ci"]}
     bundle = own | {"ap": summary["image"]["ap"], "windows": summary["windows"]}
     bundle["pixel_ap_abnormal"] = summary["pixel"]["ap_abnormal"]

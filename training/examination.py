@@ -187,7 +187,7 @@ class Examiner:
         for name, result in beside.items():
             parts[f"baseline {name}"] = float(result.scores[index])
         return Unit(
-            name=f"{scan.name} slice {index + 1}" if len(scan.rows) > 1 else scan.name,
+            name=f"{row.path.name}, row {row.number}",
             patient=scan.patient,
             label=row.label,
             score=score,
