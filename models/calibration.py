@@ -46,7 +46,7 @@ class Promise(Spec):
             )
         return (
             f"At most {self.rate:.1%} of healthy scans are flagged, on average over calibrations "
-            f"of {self.patients} patients. The {self.wanted_rate:.0%} with "
+            f"of {self.patients} patients. The {self.wanted_rate:.1%} with "
             f"{self.wanted_confidence:.0%} confidence that was asked for needs "
             f"{self.needed_patients} patients."
         )
@@ -106,7 +106,7 @@ def calibrate(
     if count < MINIMUM_PATIENTS:
         raise TooFewHealthyScans(
             f"found {count} healthy patients to calibrate on, expected {MINIMUM_PATIENTS} or more "
-            f"({count_needed_patients(rate, confidence)} for {rate:.0%} at {confidence:.0%})"
+            f"({count_needed_patients(rate, confidence)} for {rate:.1%} at {confidence:.0%})"
         )
     order, kind, kept_rate = _choose_order(count, rate, confidence)
     promise = Promise(

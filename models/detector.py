@@ -10,7 +10,7 @@ from typing import Self
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from models.bundle import layout
 from models.bundle.manifest import CheckScan
@@ -129,8 +129,9 @@ def load_pipeline(bundle: Bundle, device: torch.device) -> ScoringPipeline:
     """
     spec = bundle.manifest.pipeline
     network = build_network(spec.network, torch.Generator().manual_seed(0))
+    _refuse_strays(bundle)
     _fill(network, bundle, layout.NETWORK_PREFIX)
-    network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in the stubs
+    network.to(device)
     features = None
     if "perceptual" in {error_map.distance for error_map in list_error_maps(spec)}:
         features = build_perceptual_features(bundle.select_weights(layout.FEATURES_PREFIX))
@@ -151,13 +152,20 @@ def unpack_check_scan(check: CheckScan) -> DecodedScan:
         raise CheckFailed(f"check scan {check.name} holds no {check.rows} x {check.columns}") from (
             error
         )
+    shares = pixels.astype(np.float32) / np.float32(255.0)
     return DecodedScan(
-        pixels=pixels.astype(np.float32),
+        pixels=check.black + shares * np.float32(check.white - check.black),
         sha256="",
         format="check",
         bit_depth=8,
         modality=check.modality,
     )
+
+
+def _refuse_strays(bundle: Bundle) -> None:
+    strays = [name for name in bundle.weights if not name.startswith(layout.PREFIXES)]
+    if strays:
+        raise WeightsMismatch(f"found {len(strays)} tensors that no stage asks for")
 
 
 def _fill(network: nn.Module, bundle: Bundle, prefix: str) -> None:
@@ -182,11 +190,26 @@ def _load_healthy(bundle: Bundle, spec: PipelineSpec) -> HealthyStatistics:
         raise WeightsMismatch("the healthy scales are not those of the heads")
     if set(means) != wanted or set(deviations) != wanted:
         raise WeightsMismatch("the healthy pixels are not those of the error maps")
+    side = spec.normalize.size_px
+    for tensor in (*means.values(), *deviations.values()):
+        _check_pixels(tensor, side)
+    return HealthyStatistics(
+        scales={name: _load_scale(scale) for name, scale in scales.items()},
+        pixels={name: HealthyPixels(means[name], deviations[name]) for name in wanted},
+        pixel_threshold=bundle.manifest.pixel_threshold,
+    )
+
+
+def _load_scale(healthy: Tensor) -> HeadScale:
+    if healthy.dtype != torch.float64 or healthy.ndim != 1:
+        raise WeightsMismatch(f"found a healthy scale {healthy.dtype} {tuple(healthy.shape)}")
     try:
-        return HealthyStatistics(
-            scales={name: HeadScale(scale.numpy()) for name, scale in scales.items()},
-            pixels={name: HealthyPixels(means[name], deviations[name]) for name in wanted},
-            pixel_threshold=bundle.manifest.pixel_threshold,
-        )
+        return HeadScale(healthy.numpy())
     except ValueError as error:
         raise WeightsMismatch(str(error)) from error
+
+
+def _check_pixels(values: Tensor, side: int) -> None:
+    is_picture = values.dtype == torch.float32 and values.shape == (1, 1, side, side)
+    if not is_picture or not bool((values.isfinite() & (values >= 0)).all()):
+        raise WeightsMismatch(f"found healthy pixels {values.dtype} {tuple(values.shape)}")

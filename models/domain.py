@@ -24,8 +24,10 @@ class StatisticsDomain(Spec):
     def measure(self, statistics: tuple[float, ...]) -> float:
         """Give the Mahalanobis distance of seven image statistics; infinite where not finite."""
         apart = np.asarray(statistics) - np.asarray(self.mean)
+        if not np.isfinite(apart).all():
+            return float("inf")
         squared = float(apart @ np.asarray(self.precision) @ apart)
-        return float(np.sqrt(max(squared, 0.0))) if np.isfinite(squared) else float("inf")
+        return float(np.sqrt(max(squared, 0.0)))
 
 
 class Domain(Spec):

@@ -17,6 +17,8 @@ from models.specs import ForegroundSpec, NormalizeSpec, PercentileWindowSpec, Wi
 MINIMUM_FOREGROUND_SHARE = 0.01
 # The darkest and brightest half per cent are outliers: hot pixels, burned-in marks, metal.
 ROBUST_PERCENTILES = (0.5, 99.5)
+# Resizing a flat picture leaves rounding errors of about this share of its grey level.
+ROUNDING_SHARE = 32 * float(np.finfo(np.float32).eps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,9 +160,9 @@ def _resize(pixels: Tensor, frame: Frame) -> Tensor:
 def _find_foreground(picture: Tensor, spec: ForegroundSpec) -> Tensor:
     """Tell the body from the background: bool [S, 1, height, width]; True inside the body."""
     low, high = np.percentile(picture.numpy(), ROBUST_PERCENTILES)
-    if not high > low:
+    if _is_flat(low, high):
         low, high = float(picture.min()), float(picture.max())
-    if not high > low:
+    if _is_flat(low, high):
         raise EmptyForeground
     if spec.method == "full":
         return torch.ones_like(picture, dtype=torch.bool)
@@ -180,9 +182,13 @@ def _find_window(picture: Tensor, inside: Tensor, spec: WindowSpec) -> tuple[flo
     if not isinstance(spec, PercentileWindowSpec):
         return spec.low, spec.high
     low, high = np.percentile(picture[inside].numpy(), (spec.low, spec.high))
-    if not high > low:
+    if _is_flat(low, high):
         raise EmptyForeground
     return float(low), float(high)
+
+
+def _is_flat(low: float, high: float) -> bool:
+    return not high - low > ROUNDING_SHARE * max(abs(low), abs(high))
 
 
 def _lay_in_square(values: Tensor, frame: Frame) -> Tensor:

@@ -104,7 +104,8 @@ class ScoringPipeline:
             features: frozen network of the perceptual distance, where a head asks for it.
         """
         self.spec = spec
-        self.network = network.eval()
+        # One memory layout wherever a pipeline is made: another sums in another order.
+        self.network = network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in the stubs
         self.healthy = healthy
         self.features = features
 

@@ -2,11 +2,15 @@
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from models.networks.reconstruction import Network, Reconstruction
 
-# Slices a forward pass takes at once; bounds the memory of a volume.
-CHUNK_SLICES = 32
+# Slices of one forward pass. Kernels are chosen by the shape of the batch, and each sums in its own
+# order; with one shape a slice is redrawn to the same bits whatever stands beside it. A processor
+# is as quick slice by slice; a GPU wants many, and the last pass is filled up with empty ones.
+SLICES_PER_PASS = {"cpu": 1}
+SLICES_PER_PASS_ON_GPU = 32
 
 
 def reconstruct(network: Network, image: Tensor) -> Reconstruction:
@@ -19,7 +23,9 @@ def reconstruct(network: Network, image: Tensor) -> Reconstruction:
     Returns:
         Tensors of the same batch on the CPU; `image` float32 [B, C, H, W], 0..1.
     """
-    parts = [_reconstruct_chunk(network, chunk) for chunk in torch.split(image, CHUNK_SLICES)]
+    device = next(network.parameters()).device
+    count = SLICES_PER_PASS.get(device.type, SLICES_PER_PASS_ON_GPU)
+    parts = [_reconstruct_pass(network, part, count) for part in torch.split(image, count)]
     return Reconstruction(
         image=torch.cat([part.image for part in parts]),
         log_variance=_join([part.log_variance for part in parts]),
@@ -28,20 +34,23 @@ def reconstruct(network: Network, image: Tensor) -> Reconstruction:
     )
 
 
-def _reconstruct_chunk(network: Network, image: Tensor) -> Reconstruction:
+def _reconstruct_pass(network: Network, image: Tensor, count: int) -> Reconstruction:
+    """Redraw up to `count` slices in one pass of that shape."""
+    given = len(image)
     device = next(network.parameters()).device
+    filled = functional.pad(image, (0, 0, 0, 0, 0, 0, 0, count - given))
     with torch.inference_mode():
-        given = network(image.to(device).contiguous(memory_format=torch.channels_last))
+        drawn = network(filled.to(device).contiguous(memory_format=torch.channels_last))
     return Reconstruction(
-        image=given.image.float().clamp(0.0, 1.0).cpu().contiguous(),
-        log_variance=_to_cpu(given.log_variance),
-        latent_mean=_to_cpu(given.latent_mean),
-        latent_log_variance=_to_cpu(given.latent_log_variance),
+        image=drawn.image[:given].float().clamp(0.0, 1.0).cpu().contiguous(),
+        log_variance=_bring(drawn.log_variance, given),
+        latent_mean=_bring(drawn.latent_mean, given),
+        latent_log_variance=_bring(drawn.latent_log_variance, given),
     )
 
 
-def _to_cpu(values: Tensor | None) -> Tensor | None:
-    return None if values is None else values.float().cpu().contiguous()
+def _bring(values: Tensor | None, count: int) -> Tensor | None:
+    return None if values is None else values[:count].float().cpu().contiguous()
 
 
 def _join(parts: list[Tensor | None]) -> Tensor | None:

@@ -63,7 +63,7 @@ def assemble_detector(
 def publish_bundle(
     detector: Detector, average: NDArray[np.float32], facts: CardFacts, folder: Path
 ) -> str:
-    """Write the bundle, load it again as the service will, and give its digest.
+    """Write the bundle once it loads as the service will load it, and give its digest.
 
     Args:
         detector: as assembled.
@@ -82,9 +82,7 @@ def publish_bundle(
         check=build_check(detector, average),
         weights=collect_weights(detector.pipeline),
     )
-    digest = write_bundle(content, folder)
-    Detector.load(folder, torch.device("cpu"))
-    return digest
+    return write_bundle(content, folder, lambda aside: Detector.load(aside, torch.device("cpu")))
 
 
 def build_check(detector: Detector, average: NDArray[np.float32]) -> Check:

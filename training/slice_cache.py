@@ -55,10 +55,11 @@ class SliceCache:
 
     `scan_index`: int32 [N], place in the list of scans of each slice.
     `slice_index`: int32 [N], which slice of that scan.
-    `unread`: scans that could not be read, each with its reason.
+    `unread`: scans that could not be read, each with its reason. `key`: of files, spec and code.
     """
 
     def __init__(self, folder: Path, size_px: int, scans: Sequence[CohortScan]) -> None:
+        self.key = folder.name
         self._index: NDArray[np.int32] = np.load(folder / INDEX_NAME, allow_pickle=False)
         self._file = SliceFile(folder / PIXELS_NAME, size_px)
         self._scans = scans

@@ -103,7 +103,8 @@ def train_bundle(run: TrainingRun, group: Group, watch: TrainingWatch) -> str | 
     fit_slices = cache.select(folds.fit)
     features = _load_features(run.recipe)
     with clock.time("fit"):
-        fitted = _fit(run, group, (fit_slices, cache.select(folds.validation)), features, watch)
+        slices = (fit_slices, cache.select(folds.validation))
+        fitted = _fit(run, group, slices, (features, cache.key), watch)
     if not group.is_first:
         return None
     with clock.time("calibration"):
@@ -163,12 +164,17 @@ def _fit(
     run: TrainingRun,
     group: Group,
     slices: tuple[SliceDataset, SliceDataset],
-    features: nn.Module | None,
+    more: tuple[nn.Module | None, str],
     watch: TrainingWatch,
 ) -> FittedNetwork:
+    """Fit the network in a folder of its own for this recipe, this cohort, its files, this seed."""
+    features, cache_key = more
+    table = compute_cohort_digest(run.cohort)
+    shown = hashlib.sha256(f"{table} {cache_key}".encode()).hexdigest()
+    parts = (run.recipe.name, run.recipe.digest[:8], shown[:8], f"seed{run.seed}")
     fit_run = FitRun(
-        folder=run.work / f"{run.recipe.name}-{run.recipe.digest[:8]}-seed{run.seed}",
-        cohort_digest=compute_cohort_digest(run.cohort),
+        folder=run.work / "-".join(parts),
+        cohort_digest=shown,
         seed=run.seed,
         device=run.device,
         group=group,

@@ -22,6 +22,13 @@ FEATURES_PREFIX = "features."
 SCALE_PREFIX = "scale."
 PIXELS_MEAN_PREFIX = "pixels_mean."
 PIXELS_DEVIATION_PREFIX = "pixels_deviation."
+PREFIXES = (
+    NETWORK_PREFIX,
+    FEATURES_PREFIX,
+    SCALE_PREFIX,
+    PIXELS_MEAN_PREFIX,
+    PIXELS_DEVIATION_PREFIX,
+)
 
 
 def is_bundle(folder: Path) -> bool:

@@ -53,7 +53,7 @@ def read_bundle(folder: Path) -> Bundle:
         DigestMismatch: a file was changed after publishing.
         WeightsMismatch: the weights file is no safetensors file.
     """
-    if not layout.is_bundle(folder):
+    if not layout.is_bundle(folder) or (folder / layout.MANIFEST).is_symlink():
         raise BundleNotFound(f"{folder} holds no {layout.MANIFEST}")
     manifest = read_manifest(folder)
     _verify_digests(folder, manifest)

@@ -1,0 +1,96 @@
+import numpy as np
+import pytest
+from hypothesis import given
+
+from models.domain import Domain, StatisticsDomain
+from tests.builders.scans import make_scan
+from tests.strategies import domains
+
+INSIDE = (0.5,) * 7
+STATISTICS = StatisticsDomain(
+    mean=INSIDE, precision=tuple(tuple(map(float, row)) for row in np.eye(7)), limit=2.0
+)
+
+
+def make_domain(**facts):
+    known = {
+        "modalities": ("CR", "DX"),
+        "body_parts": ("CHEST",),
+        "accepts_unstated": False,
+        "accepts_color": False,
+        "shortest_side_px": 500,
+        "longest_side_px": 3000,
+        "largest_aspect": 1.5,
+        "statistics": STATISTICS,
+    }
+    return Domain(**(known | facts))
+
+
+def object_to(domain=None, shape=(1000, 1000), statistics=INSIDE, **facts):
+    known = {"modality": "DX", "body_part": "CHEST"} | facts
+    scan = make_scan(np.zeros(shape), **known)
+    return (domain or make_domain()).find_objection(scan, statistics)
+
+
+@pytest.mark.parametrize(
+    ("facts", "word"),
+    [
+        ({"modality": "MR"}, "Modality MR"),
+        ({"modality": None}, "names no modality"),
+        ({"body_part": "KNEE"}, "body part"),
+        ({"is_color": True}, "colour"),
+        ({"shape": (1, 1)}, "shorter side is 1 px"),
+        ({"shape": (249, 400)}, "shorter side"),
+        ({"shape": (1, 10_000)}, "shorter side"),
+        ({"shape": (400, 1300)}, "3.2 to 1"),
+        ({"statistics": (0.5,) * 6 + (2.6,)}, "unlike those of any training scan"),
+        ({"statistics": (0.5,) * 6 + (float("nan"),)}, "distance inf"),
+        ({"statistics": (0.5,) * 6 + (float("inf"),)}, "distance inf"),
+    ],
+)
+def test_what_no_training_scan_was_is_objected_to(facts, word):
+    objection = object_to(**facts)
+
+    assert objection is not None
+    assert word in objection
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {},
+        {"modality": "CR"},
+        {"body_part": None},
+        {"body_part": ""},
+        {"shape": (260, 700)},
+        {"statistics": (0.5,) * 6 + (2.4,)},
+        {"domain": make_domain(accepts_unstated=True), "modality": None},
+        {"domain": make_domain(accepts_color=True), "is_color": True},
+        {"domain": make_domain(body_parts=()), "body_part": "KNEE"},
+    ],
+)
+def test_what_training_scans_were_is_not_objected_to(facts):
+    assert object_to(**facts) is None
+
+
+def test_a_bundle_of_pictures_judges_no_dicom_of_unknown_kind():
+    domain = make_domain(modalities=(), accepts_unstated=True)
+
+    assert object_to(domain, modality=None) is None
+    assert "pictures without a modality only" in object_to(domain, modality="DX")
+
+
+def test_an_objection_shows_no_more_of_a_tag_than_a_word():
+    objection = object_to(modality="<script>alert(document.cookie)</script>")
+
+    assert "cookie" not in objection
+
+
+@given(domain=domains())
+def test_a_domain_survives_a_round_trip(domain):
+    assert Domain.model_validate_json(domain.model_dump_json()) == domain
+
+
+@given(domain=domains())
+def test_statistics_at_the_mean_are_at_no_distance(domain):
+    assert domain.statistics.measure(domain.statistics.mean) == 0.0
