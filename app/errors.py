@@ -31,6 +31,10 @@ ServiceError                    500, a child of models.errors.AegleError
 ├── ConflictError               409, true requests that do not fit the present state
 │   ├── MoveNotAllowed          a case or bundle cannot go from this state to that
 │   └── IdempotencyConflict     the same idempotency key came with other bytes
+├── EngineError                 503, scans cannot be scored at the moment
+│   ├── EngineUnavailable       loading, failed or stopping; accepted scans are scored later
+│   ├── QueueFull               with Retry-After; nothing was taken in
+│   └── PoisonScan              500, examining this one scan fails; it is quarantined
 └── StorageError                503, what is kept cannot be reached or trusted
     ├── StorageFull             507
     ├── DatabaseUnavailable
@@ -205,6 +209,26 @@ class MoveNotAllowed(ConflictError):
 
 class IdempotencyConflict(ConflictError):
     """This idempotency key was used with other bytes."""
+
+
+class EngineError(ServiceError):
+    """Scans cannot be scored at the moment."""
+
+    status = 503
+
+
+class EngineUnavailable(EngineError):
+    """The engine is not ready."""
+
+
+class QueueFull(EngineError):
+    """As many scans wait as may; try again later."""
+
+
+class PoisonScan(EngineError):
+    """Examining this scan fails every time; it is set aside."""
+
+    status = 500
 
 
 class StorageError(ServiceError):

@@ -26,14 +26,14 @@ _SINGLE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_A
 
 
 class ChildProcess:
-    """A process that runs `worker_main`; not safe to share between threads."""
+    """A process that runs a module such as `worker_main`; not safe to share between threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, module: str = "models.decoding.worker_main") -> None:
         environment = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
         paths = [_SOURCE_ROOT, *filter(None, [os.environ.get("PYTHONPATH")])]
         # -P keeps the working directory out of the child's import path.
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-B", "-m", "models.decoding.worker_main"],
+        self._process = subprocess.Popen(  # noqa: S603 - runs this Python with a module of ours
+            [sys.executable, "-P", "-B", "-m", module],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -85,13 +85,22 @@ class ChildProcess:
             DecodeTimeout: nothing came in time.
             CorruptScan: the child died, or does not talk as agreed.
         """
+        try:
+            return AnswerHeader.model_validate_json(self.receive_text(deadline))
+        except ValidationError as error:
+            raise CorruptScan("the decoder gave an answer that is no answer") from error
+
+    def receive_text(self, deadline: float) -> bytes:
+        """Read the JSON of a header, behind its length.
+
+        Raises:
+            DecodeTimeout: nothing came in time.
+            CorruptScan: the child died, or tells a length that no header has.
+        """
         (length,) = LENGTH.unpack(self.receive(LENGTH.size, deadline).tobytes())
         if length > MAX_HEADER_BYTES:
             raise CorruptScan("the decoder gave an answer that is no answer")
-        try:
-            return AnswerHeader.model_validate_json(self.receive(length, deadline).tobytes())
-        except ValidationError as error:
-            raise CorruptScan("the decoder gave an answer that is no answer") from error
+        return self.receive(length, deadline).tobytes()
 
     def receive(self, count: int, deadline: float) -> NDArray[np.uint8]:
         """Read bytes.

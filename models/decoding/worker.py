@@ -105,7 +105,7 @@ class BoundedDecoder:
             child.send(messages, started + timeout_s)
             answer = child.receive_header(started + timeout_s)
             if answer.scan is None:
-                raise _build_error(answer)
+                raise find_error(answer.error, answer.message)
             return _receive_scan(child, answer.scan, self._limits, timeout_s)
         except MemoryExceeded:
             # Its heap may be too torn for the next scan.
@@ -167,13 +167,13 @@ def _receive_scan(
     return assemble_scan(header, pixels.reshape(header.shape), padding)
 
 
-def _build_error(answer: AnswerHeader) -> DecodeError:
-    """Give the named error that the child told by its code word."""
+def find_error(code: str, message: str) -> DecodeError:
+    """Give the named error that a child told by its code word."""
     waiting: list[type[DecodeError]] = [DecodeError]
     while waiting:
         kind = waiting.pop()
-        error = kind(answer.message)
-        if error.code == answer.error:
+        error = kind(message)
+        if error.code == code:
             return error
         waiting.extend(kind.__subclasses__())
     return CorruptScan("the decoder gave an answer that is no answer")

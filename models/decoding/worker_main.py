@@ -37,31 +37,31 @@ def main() -> None:
     # Codecs written in C print to standard output: it must not reach the parent.
     with os.fdopen(os.dup(1), "wb") as answers, Path(os.devnull).open("wb") as nowhere:
         os.dup2(nowhere.fileno(), 1)
-        _confine()
-        base = _read_status("VmSize")
+        confine()
+        base = read_status("VmSize")
         answers.write(frame_header(AnswerHeader(kind="ready")))
         answers.flush()
         while length := source.read(LENGTH.size):
             request = RequestHeader.model_validate_json(source.read(*LENGTH.unpack(length)))
-            _limit_request(request, base)
+            limit_request(request.limits, base)
             _answer(request, source, answers)
             answers.flush()
 
 
-def _confine() -> None:
+def confine() -> None:
     """Forbid what decoding never needs: to write files, to open many, to leave a core dump."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (_MAX_OPEN_FILES, _MAX_OPEN_FILES))
 
 
-def _limit_request(request: RequestHeader, base: int) -> None:
+def limit_request(limits: DecodeLimits, base: int) -> None:
     """Bound memory by what the bare process took and the limit; and CPU time by the timeout."""
     hard = resource.getrlimit(resource.RLIMIT_AS)[1]
-    memory = base + request.limits.max_memory_bytes
+    memory = base + limits.max_memory_bytes
     resource.setrlimit(resource.RLIMIT_AS, (memory if hard < 0 else min(memory, hard), hard))
     usage = resource.getrusage(resource.RUSAGE_SELF)
-    timeout = max(request.limits.timeout_s, request.limits.series_timeout_s)
+    timeout = max(limits.timeout_s, limits.series_timeout_s)
     seconds = int(usage.ru_utime + usage.ru_stime + timeout) + _CPU_GRACE_S
     hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
     resource.setrlimit(resource.RLIMIT_CPU, (seconds if hard < 0 else min(seconds, hard), hard))
@@ -81,7 +81,7 @@ def _answer(request: RequestHeader, source: BinaryIO, answers: BinaryIO) -> None
 
 
 def _hand_over(scan: DecodedScan, answers: BinaryIO) -> None:
-    header, peak = describe_scan(scan), _read_status("VmHWM")
+    header, peak = describe_scan(scan), read_status("VmHWM")
     answers.write(frame_header(AnswerHeader(kind="scan", scan=header, peak_bytes=peak)))
     answers.write(np.ascontiguousarray(scan.pixels).data)
     if scan.padding is not None:
@@ -90,7 +90,7 @@ def _hand_over(scan: DecodedScan, answers: BinaryIO) -> None:
 
 def _refuse(error: DecodeError, answers: BinaryIO) -> None:
     header = AnswerHeader(
-        kind="refused", error=error.code, message=str(error), peak_bytes=_read_status("VmHWM")
+        kind="refused", error=error.code, message=str(error), peak_bytes=read_status("VmHWM")
     )
     answers.write(frame_header(header))
 
@@ -119,7 +119,7 @@ def _forget_peak() -> None:
         stream.write("5")
 
 
-def _read_status(field: str) -> int:
+def read_status(field: str) -> int:
     """Give a size in bytes from the kernel's record of this process."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith(f"{field}:"):

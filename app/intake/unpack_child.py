@@ -1,0 +1,98 @@
+"""The bounded child process that lists what an upload holds. Started by `Unpacker`.
+
+For every file of every scan it answers a header, and the bytes of the file when it came out of an
+archive. It confines itself as the decoders' child does.
+"""
+
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+from pydantic import Field
+
+from app.intake.identity import Identity, read_identity
+from models.decoding.limits import DecodeLimits
+from models.decoding.part import read_part
+from models.decoding.series import find_scans
+from models.decoding.wire import LENGTH, AnswerHeader, frame_header
+from models.decoding.worker_main import confine, limit_request, read_status
+from models.errors import DecodeError, MemoryExceeded
+from models.specs import Spec
+
+
+class UnpackRequest(Spec):
+    """List this file."""
+
+    path: str
+    limits: DecodeLimits
+
+
+class UnpackAnswer(Spec):
+    """One file of a scan, the end of the list, or why there is none.
+
+    `size_bytes` of the file follow when `has_bytes`.
+    """
+
+    kind: Literal["file", "end", "refused"]
+    scan: int = 0
+    label: str = Field(default="", max_length=255)
+    identity: Identity = Identity()
+    has_bytes: bool = False
+    size_bytes: int = 0
+    error: str = ""
+    message: str = ""
+
+
+def main() -> None:
+    """Serve requests until the parent closes the pipe."""
+    logging.disable()
+    source = sys.stdin.buffer
+    with os.fdopen(os.dup(1), "wb") as answers, Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), 1)
+        confine()
+        base = read_status("VmSize")
+        answers.write(frame_header(AnswerHeader(kind="ready")))
+        answers.flush()
+        while length := source.read(LENGTH.size):
+            request = UnpackRequest.model_validate_json(source.read(*LENGTH.unpack(length)))
+            limit_request(request.limits, base)
+            answers.write(frame_header(_answer(request, answers)))
+            answers.flush()
+
+
+def _answer(request: UnpackRequest, answers: BinaryIO) -> UnpackAnswer:
+    try:
+        _list_files(Path(request.path), request.limits, answers)
+    except MemoryError:
+        return _refuse(MemoryExceeded())
+    except DecodeError as error:
+        return _refuse(error)
+    return UnpackAnswer(kind="end")
+
+
+def _list_files(part: Path, limits: DecodeLimits, answers: BinaryIO) -> None:
+    for number, found in enumerate(find_scans(part, limits)):
+        for member in found.parts:
+            content = read_part(member, limits)
+            is_packed = member is not part
+            header = UnpackAnswer(
+                kind="file",
+                scan=number,
+                label=found.label.rpartition(":")[2][-255:] if is_packed else "",
+                identity=read_identity(content, limits),
+                has_bytes=is_packed,
+                size_bytes=len(content),
+            )
+            answers.write(frame_header(header))
+            if is_packed:
+                answers.write(content)
+
+
+def _refuse(error: DecodeError) -> UnpackAnswer:
+    return UnpackAnswer(kind="refused", error=error.code, message=str(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,127 @@
+"""What an upload holds: its scans and their files, listed in a bounded child process."""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+
+from pydantic import ValidationError
+
+from app.intake.identity import Identity
+from app.intake.unpack_child import UnpackAnswer, UnpackRequest
+from app.storage.blobs import CHUNK_BYTES, BlobStore, StoredBlob
+from models.decoding.child_process import ChildProcess
+from models.decoding.limits import DecodeLimits
+from models.decoding.part import read_head
+from models.decoding.sniff import sniff_format
+from models.decoding.wire import frame_header
+from models.decoding.worker import find_error
+from models.errors import CorruptScan, NoPixels, TooManyBytes
+
+_MODULE = "app.intake.unpack_child"
+_HEADED = {"dicom", "zip"}
+
+
+@dataclass(frozen=True, slots=True)
+class UnpackedFile:
+    """One file of a scan, kept as a blob; `label` is its name inside of an archive."""
+
+    blob: StoredBlob
+    label: str
+    identity: Identity
+
+
+@dataclass(frozen=True, slots=True)
+class UnpackedScan:
+    """The files of one scan, in the order of its slices."""
+
+    files: tuple[UnpackedFile, ...]
+
+
+class Unpacker:
+    """Lists uploads in one child process, one at a time; safe to share between threads."""
+
+    def __init__(self, store: BlobStore, limits: DecodeLimits) -> None:
+        self._store = store
+        self._limits = limits
+        self._lock = Lock()
+        self._child: ChildProcess | None = None
+
+    def warm(self) -> None:
+        """Start the child before the first upload needs it."""
+        with self._lock:
+            self._child = self._child or ChildProcess(_MODULE)
+
+    def close(self) -> None:
+        """End the child process."""
+        with self._lock:
+            self._replace(None)
+
+    def unpack(self, source: Path, blob: StoredBlob) -> list[UnpackedScan]:
+        """List the scans of an upload, and keep the files of an archive as blobs of their own.
+
+        Args:
+            source: the upload, on a local disk.
+            blob: the upload as it is kept.
+
+        Raises:
+            DecodeError: the upload is of no known format, or cannot be listed.
+        """
+        if sniff_format(read_head(source, self._limits)) not in _HEADED:
+            return [UnpackedScan((UnpackedFile(blob, "", Identity()),))]
+        with self._lock:
+            scans: dict[int, list[UnpackedFile]] = {}
+            for number, file in self._list_files(source, blob):
+                scans.setdefault(number, []).append(file)
+        if not scans:
+            raise NoPixels("the archive holds no scan")
+        return [UnpackedScan(_drop_copies(files)) for _, files in sorted(scans.items())]
+
+    def _list_files(self, source: Path, blob: StoredBlob) -> Iterator[tuple[int, UnpackedFile]]:
+        child = self._child or ChildProcess(_MODULE)
+        self._child = child
+        is_done = False
+        try:
+            child.await_ready()
+            deadline = time.monotonic() + self._limits.series_timeout_s
+            request = UnpackRequest(path=str(source.absolute()), limits=self._limits)
+            child.send([frame_header(request)], deadline)
+            while (answer := _receive(child, deadline)).kind == "file":
+                kept = self._keep(child, answer, deadline) if answer.has_bytes else blob
+                yield answer.scan, UnpackedFile(kept, answer.label, answer.identity)
+            is_done = True
+            if answer.kind == "refused":
+                raise find_error(answer.error, answer.message)
+        finally:
+            if not is_done or child.is_spent:
+                self._replace(ChildProcess(_MODULE))
+
+    def _keep(self, child: ChildProcess, answer: UnpackAnswer, deadline: float) -> StoredBlob:
+        if answer.size_bytes > self._limits.max_inflated_bytes:
+            raise TooManyBytes
+        left = answer.size_bytes
+        with self._store.draft() as draft:
+            while left:
+                chunk = child.receive(min(left, CHUNK_BYTES), deadline)
+                draft.write(chunk.tobytes())
+                left -= len(chunk)
+            return draft.keep()
+
+    def _replace(self, child: ChildProcess | None) -> None:
+        if self._child is not None:
+            self._child.end()
+        self._child = child
+
+
+def _receive(child: ChildProcess, deadline: float) -> UnpackAnswer:
+    try:
+        return UnpackAnswer.model_validate_json(child.receive_text(deadline))
+    except ValidationError:
+        child.is_spent = True
+        raise CorruptScan("the upload cannot be listed") from None
+
+
+def _drop_copies(files: Sequence[UnpackedFile]) -> tuple[UnpackedFile, ...]:
+    """Leave out files that are in the archive twice."""
+    return tuple({file.blob.sha256: file for file in files}.values())
