@@ -235,7 +235,7 @@ class _Fitting:
         check = self._share_check(check)
         state.take_check(check, rate, spec.batch_size)
         if is_candidate:
-            state.consider(check.separation)
+            state.consider(check.separation, self.recipe.selection.tolerance)
         self.progress.note(state.history[-1])
 
     def _share_check(self, check: Check) -> Check:
@@ -246,7 +246,7 @@ class _Fitting:
         return dataclasses.replace(check, loss=numbers[0], separation=shared)
 
     def _has_settled(self) -> bool:
-        return self.state.checks_without_better >= self.recipe.selection.patience
+        return self.state.falls >= self.recipe.selection.patience
 
 
 def uses_half(spec: OptimizerSpec, device: torch.device) -> bool:

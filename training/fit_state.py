@@ -39,7 +39,8 @@ class FitFacts(Spec):
     history: tuple[HistoryPoint, ...]
     chosen_step: int
     chosen_separation: float | None
-    checks_without_better: int
+    best_separation: float | None
+    falls: int
 
 
 @dataclass(slots=True)
@@ -47,7 +48,8 @@ class FitState:
     """Weights, moments, averages and choices of a run after `step` steps.
 
     `loss_total`: float64 [], sum of the losses since the last point. `chosen`: weights that are
-    the best so far, with their step and separation; None before the first candidate.
+    kept so far, with their step and separation; None before the first candidate. `falls`: checks in
+    a row that fell under the best.
     """
 
     network: Network
@@ -60,7 +62,8 @@ class FitState:
     chosen: dict[str, Tensor] | None = None
     chosen_step: int = 0
     chosen_separation: float | None = None
-    checks_without_better: int = 0
+    best_separation: float | None = None
+    falls: int = 0
 
     @property
     def average_weights(self) -> dict[str, Tensor]:
@@ -87,18 +90,21 @@ class FitState:
         )
         self.loss_total.zero_()
 
-    def consider(self, separation: float | None) -> None:
-        """Keep the averaged weights where they separate better than those kept so far.
+    def consider(self, separation: float | None, tolerance: float) -> None:
+        """Keep the averaged weights unless they separate clearly worse than the best so far.
 
         Without a separation the latest are kept: the end of a schedule is its best guess.
         """
-        best = self.chosen_separation
-        is_better = separation is None or best is None or separation > best
-        self.checks_without_better = 0 if is_better else self.checks_without_better + 1
-        if is_better:
-            self.chosen = {name: tensor.clone() for name, tensor in self.average_weights.items()}
-            self.chosen_step = self.step
-            self.chosen_separation = separation
+        if separation is not None:
+            best = self.best_separation
+            self.best_separation = separation if best is None else max(best, separation)
+            if separation < self.best_separation - tolerance:
+                self.falls += 1
+                return
+        self.falls = 0
+        self.chosen = {name: tensor.clone() for name, tensor in self.average_weights.items()}
+        self.chosen_step = self.step
+        self.chosen_separation = separation
 
     def pack(self) -> tuple[dict[str, Tensor], dict[str, object]]:
         """Give tensors and facts for a checkpoint."""
@@ -118,7 +124,8 @@ class FitState:
             history=tuple(self.history),
             chosen_step=self.chosen_step,
             chosen_separation=self.chosen_separation,
-            checks_without_better=self.checks_without_better,
+            best_separation=self.best_separation,
+            falls=self.falls,
         )
         return tensors, facts.model_dump(mode="json")
 
@@ -154,4 +161,5 @@ class FitState:
         self.history = list(facts.history)
         self.chosen_step = facts.chosen_step
         self.chosen_separation = facts.chosen_separation
-        self.checks_without_better = facts.checks_without_better
+        self.best_separation = facts.best_separation
+        self.falls = facts.falls

@@ -119,12 +119,15 @@ class SelectionSpec(Spec):
 
     Every `interval_share` of the training the separation of synthetic anomalies is measured on
     `slices` healthy validation slices. Only the last `candidate_share` is eligible: before the
-    learning rate is low, scores are poor and mislead. There, `patience` checks without a better
-    one end the training.
+    learning rate is low, scores are poor and mislead. There, later weights are preferred unless
+    their separation falls more than `tolerance` under the best: between neighbouring checks the
+    measure moves by its own noise (standard error about 0.03), while more steps at a low rate go on
+    to help. `patience` such falls in a row end the training.
     """
 
     interval_share: Share = 0.05
     candidate_share: Share = 0.2
+    tolerance: Share = 0.02
     patience: int = Field(default=3, ge=1)
     slices: int = Field(default=48, ge=2, le=4096)
     ema_decay: float = Field(default=0.98, ge=0.0, lt=1.0)

@@ -70,7 +70,7 @@ def make_recipe(
     head = {"name": "focal", "pool": "top_share", "error_map": {"distance": "absolute"}}
     pipeline = {
         "normalize": {"size_px": size_px},
-        "network": make_spec(kind, size_px=size_px).model_dump(),
+        "network": make_spec(kind, size_px=size_px, width=4).model_dump(),
         "score": {"heads": [head]},
         "region": {"error_map": {}},
     }
@@ -81,7 +81,7 @@ def make_recipe(
         "loss": {"kind": LOSSES.get(kind, "squared")},
         "noise": {"cells": 8, "sigma": 0.2} if kind == "denoising_unet" else None,
         "optimizer": {"images_seen": 160, "batch_size": 4},
-        "selection": {"slices": 12},
+        "selection": {"slices": 12, "interval_share": 0.1},
     }
     return Recipe.model_validate(values | changes)
 

@@ -44,7 +44,7 @@ def test_a_restored_state_takes_the_same_further_steps():
     first, second = make_state(), make_state()
     take_steps(first, 3)
     first.take_check(make_check(0.7), 0.001, 10)
-    first.consider(0.7)
+    first.consider(0.7, 0.0)
     tensors, facts = first.pack()
     frozen = {name: tensor.clone().contiguous() for name, tensor in tensors.items()}
 
@@ -76,22 +76,31 @@ def test_facts_that_are_not_known_are_refused():
         make_state().restore(Checkpoint(tensors, facts | {"mood": "good"}))
 
 
-def test_the_better_weights_are_kept():
+@pytest.mark.parametrize(
+    ("separations", "chosen_step", "falls"),
+    [
+        ((0.6, 0.8, 0.79), 3, 0),  # as good as the best, and later
+        ((0.6, 0.8, 0.7, 0.75), 2, 2),
+        ((0.8, 0.7, 0.9), 3, 0),
+        ((0.8, 0.79, 0.77), 2, 1),  # slow decline is measured against the best
+    ],
+)
+def test_later_weights_are_kept_unless_they_fall_under_the_best(separations, chosen_step, falls):
     state = make_state()
-    for separation in (0.6, 0.8, 0.7, 0.8):
+    for separation in separations:
         take_steps(state, 1)
-        state.consider(separation)
+        state.consider(separation, 0.02)
 
-    assert state.chosen_step == 2
-    assert state.chosen_separation == 0.8
-    assert state.checks_without_better == 2
+    assert state.chosen_step == chosen_step
+    assert state.chosen_separation == separations[chosen_step - 1]
+    assert state.falls == falls
 
 
 def test_without_a_separation_the_latest_weights_are_kept():
     state = make_state()
     for _ in range(3):
         take_steps(state, 1)
-        state.consider(None)
+        state.consider(None, 0.02)
 
     assert state.chosen_step == 3
     assert state.chosen is not None
