@@ -66,7 +66,11 @@ class ChildProcess:
             self._is_ready = True
 
     def send(self, messages: Sequence[bytes], deadline: float) -> None:
-        """Write all messages."""
+        """Write all messages, or as many as a child takes that refuses before it read them all.
+
+        Raises:
+            DecodeTimeout: it does not read.
+        """
         for message in messages:
             rest = memoryview(message)
             while rest:
@@ -75,8 +79,9 @@ class ChildProcess:
                     rest = rest[os.write(self._input, rest[:_PIPE_BYTES]) :]
                 except BlockingIOError:
                     continue
-                except OSError as error:
-                    raise self._explain_death() from error
+                except BrokenPipeError:
+                    # Its answer, or its death, is told by what is read next.
+                    return
 
     def receive_header(self, deadline: float) -> AnswerHeader:
         """Read the header of an answer.

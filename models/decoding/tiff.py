@@ -2,19 +2,22 @@
 
 import hashlib
 import io
+import math
 
 import numpy as np
 from numpy.typing import NDArray
-from tifffile import PHOTOMETRIC, TiffFile, TiffPage
+from tifffile import COMPRESSION, PHOTOMETRIC, TiffFile, TiffPage
 
 from models.decoding.foreign import translate_foreign
-from models.decoding.frame_check import check_frames
+from models.decoding.frame_check import check_enough_bytes, check_frames
 from models.decoding.limits import DecodeLimits
 from models.decoding.luminance import compute_luminance, has_color
 from models.decoding.scan import DecodedScan
-from models.errors import MixedSeries, NoPixels, UnsupportedEncoding
+from models.errors import CorruptScan, MixedSeries, NoPixels, UnsupportedEncoding
 
 _COLOR = {PHOTOMETRIC.RGB, PHOTOMETRIC.YCBCR}
+# The longest string of LZW, 4096 bytes for 12 bits, is about the best of all TIFF codecs.
+_MAX_RATIO = 4096
 _GREY = {PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.MINISWHITE}
 
 
@@ -61,6 +64,7 @@ def _list_pages(tiff: TiffFile, limits: DecodeLimits) -> list[TiffPage]:
     check_frames(pages[0].imagelength, pages[0].imagewidth, len(pages), limits)
     for page in pages:
         _check_page(page, limits)
+        _check_segments(page, tiff.filehandle.size)
     return pages
 
 
@@ -73,6 +77,18 @@ def _check_page(page: TiffPage, limits: DecodeLimits) -> None:
         check_frames(page.tilelength, page.tilewidth, 1, limits)
     if page.dtype is None or page.dtype.kind not in "uif":
         raise UnsupportedEncoding("the samples of the TIFF file are no plain numbers")
+
+
+def _check_segments(page: TiffPage, file_bytes: int) -> None:
+    """Refuse missing or cut strips and tiles, which tifffile would fill with zeros."""
+    offsets, counts = page.dataoffsets, page.databytecounts
+    expected = math.prod(page.chunked)
+    if len(offsets) != expected or len(counts) != expected:
+        raise CorruptScan(f"a page has {len(offsets)} strips or tiles, expected {expected}")
+    if any(count < 1 or at + count > file_bytes for at, count in zip(offsets, counts, strict=True)):
+        raise CorruptScan("a strip or tile lies outside of the TIFF file")
+    is_plain = page.compression == COMPRESSION.NONE
+    check_enough_bytes(sum(counts), page.nbytes, 1 if is_plain else _MAX_RATIO)
 
 
 def _read_page(page: TiffPage) -> tuple[NDArray[np.float32], bool]:

@@ -44,8 +44,10 @@ def main() -> None:
         while length := source.read(LENGTH.size):
             request = RequestHeader.model_validate_json(source.read(*LENGTH.unpack(length)))
             limit_request(request.limits, base)
-            _answer(request, source, answers)
+            goes_on = _answer(request, source, answers)
             answers.flush()
+            if not goes_on:
+                break
 
 
 def confine() -> None:
@@ -67,17 +69,21 @@ def limit_request(limits: DecodeLimits, base: int) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (seconds if hard < 0 else min(seconds, hard), hard))
 
 
-def _answer(request: RequestHeader, source: BinaryIO, answers: BinaryIO) -> None:
+def _answer(request: RequestHeader, source: BinaryIO, answers: BinaryIO) -> bool:
+    """Answer one request, and tell whether this process is fit for another."""
     _forget_peak()
     try:
         parts = _receive_parts(request, source)
         scan = _decode(parts, request.limits, is_series=request.is_series)
     except MemoryError:
+        # What is left of this request in the pipe would be taken for the next one.
         _refuse(MemoryExceeded(), answers)
+        return False
     except DecodeError as error:
         _refuse(error, answers)
     else:
         _hand_over(scan, answers)
+    return True
 
 
 def _hand_over(scan: DecodedScan, answers: BinaryIO) -> None:
