@@ -29,7 +29,7 @@ size_px = 32
 kind = "denoising_unet"
 size_px = 32
 width = 4
-levels = 3
+levels = 2
 
 [[pipeline.score.heads]]
 name = "structural"
@@ -43,7 +43,7 @@ top_share = 0.05
 error_map = { distance = "absolute", median_px = 3, erosion_share = 0.05 }
 
 [pipeline.region]
-pixel_quantile = 0.99
+pixel_quantile = 0.97
 error_map = { distance = "absolute", median_px = 3, erosion_share = 0.05, is_normalized = true }
 
 [loss]
@@ -55,10 +55,12 @@ sigma = 0.2
 
 [optimizer]
 images_seen = 400
-batch_size = 8
+batch_size = 4
+learning_rate = 1e-2
 
 [selection]
 slices = 8
+ema_decay = 0.8
 
 [folds]
 fit = 0.4
