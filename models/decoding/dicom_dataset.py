@@ -67,6 +67,14 @@ def read_dicom(content: bytes, limits: DecodeLimits, *, with_pixels: bool) -> Di
         return DicomFile(dataset, notes)
 
 
+def find_transfer_syntax(head: bytes) -> str | None:
+    """Give the transfer syntax from the first bytes of a file, None where they do not tell it."""
+    found = _find_transfer_syntax(head)
+    if found is None:
+        return None
+    return head[found[0] : found[1]].strip(b"\0 ").decode("ascii", "replace")
+
+
 def _parse(content: bytes, *, with_pixels: bool) -> FileDataset:
     return pydicom.dcmread(io.BytesIO(content), force=True, stop_before_pixels=not with_pixels)
 
