@@ -170,7 +170,7 @@ class CaseTermRow(Table):
     """A word by which a case is found: of name, id, accession or description, folded."""
 
     __tablename__ = "case_terms"
-    __table_args__ = (Index("ix_case_terms_case_id", "case_id"),)
+    __table_args__ = (Index("ix_case_terms_case_id_term", "case_id", "term"),)
 
     term: Mapped[str] = mapped_column(_TERM, primary_key=True)
     case_id: Mapped[UUID] = mapped_column(

@@ -54,10 +54,12 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
-        """Give a session that sees one moment of the database and changes nothing."""
+        """Give a session that sees one moment of the database and keeps no change.
+
+        Rows that were read stay usable after the block.
+        """
         with _translate(), Session(self.engine, expire_on_commit=False) as session:
             yield session
-            session.rollback()
 
     @contextmanager
     def connection(self) -> Iterator[Connection]:

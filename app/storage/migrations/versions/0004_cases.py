@@ -237,4 +237,4 @@ def _create_case_terms() -> None:
         ),
         sa.PrimaryKeyConstraint("term", "case_id", name="pk_case_terms"),
     )
-    op.create_index("ix_case_terms_case_id", "case_terms", ["case_id"])
+    op.create_index("ix_case_terms_case_id_term", "case_terms", ["case_id", "term"])

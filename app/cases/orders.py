@@ -1,0 +1,89 @@
+"""What is handed to the cases: uploads, cases, files, findings, reviews to be kept."""
+
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from app.cases.states import CaseState, Channel, ReviewState
+
+
+@dataclass(frozen=True, slots=True)
+class NewUpload:
+    """Bytes that a sender handed in; they are in the blob store."""
+
+    sender: str
+    sha256: str
+    size_bytes: int
+    idempotency_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CaseFacts:
+    """What is known of a case from its files or its sender."""
+
+    site: str | None = None
+    modality: str | None = None
+    body_part: str | None = None
+    device: str | None = None
+    patient_id: str | None = None
+    patient_name: str | None = None
+    accession: str | None = None
+    description: str | None = None
+    study_uid: str | None = None
+    series_uid: str | None = None
+    tags: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class NewCase:
+    """A case to be opened."""
+
+    sender: str
+    sender_name: str
+    channel: Channel
+    facts: CaseFacts
+    state: CaseState = CaseState.QUEUED
+
+
+@dataclass(frozen=True, slots=True)
+class NewInstance:
+    """A file of a case; its bytes are in the blob store."""
+
+    upload_id: UUID
+    sha256: str
+    size_bytes: int
+    sop_class_uid: str | None = None
+    sop_uid: str | None = None
+    label: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewFinding:
+    """What a bundle said of a case; maps are in the blob store."""
+
+    bundle_digest: str
+    verdict: str
+    score: float | None
+    p_value: float | None
+    threshold: float | None
+    reason: str
+    error_map_sha256: str | None
+    reconstruction_sha256: str | None
+    slice_count: int | None = None
+    domain_distance: float | None = None
+    duration_s: float | None = None
+    head_scores: dict[str, Any] = field(default_factory=dict)
+    slice_scores: list[Any] = field(default_factory=list)
+    instance_verdicts: list[Any] = field(default_factory=list)
+    regions: list[Any] = field(default_factory=list)
+    job_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewReview:
+    """What a person says of the finding that is shown."""
+
+    decision: ReviewState
+    note: str
+    reviewer: str
+    reviewer_name: str

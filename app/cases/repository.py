@@ -1,0 +1,219 @@
+"""Queries of cases."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import delete, exists, func, insert, select, update
+from sqlalchemy.orm import Session
+
+from app.cases.states import CaseState
+from app.cases.tables import (
+    CaseRow,
+    CaseTermRow,
+    FindingRow,
+    InstanceRow,
+    ReviewRow,
+    UploadRow,
+)
+from app.cases.terms import find_terms
+from app.cases.worklist import (
+    BROAD_COUNT,
+    MAX_PAGE,
+    CaseFilter,
+    CasePage,
+    Page,
+    begins_with,
+    cut_page,
+    list_conditions,
+    select_page,
+)
+from app.errors import CaseNotFound, FindingNotFound, ReviewNotFound
+
+AnyRow = UploadRow | CaseRow | InstanceRow | FindingRow | ReviewRow
+
+
+class CaseRepository:
+    """Cases and what belongs to them, inside one transaction."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    def add(self, *rows: AnyRow) -> None:
+        """Insert rows."""
+        self.session.add_all(rows)
+        self.session.flush()
+
+    # uploads
+
+    def find_upload(self, sender: str, sha256: str) -> UploadRow | None:
+        """Find what a sender handed in before, by its bytes."""
+        query = select(UploadRow).where(UploadRow.sender == sender, UploadRow.sha256 == sha256)
+        return self.session.scalar(query)
+
+    def find_upload_by_key(self, sender: str, idempotency_key: str) -> UploadRow | None:
+        """Find what a sender handed in before, by the key sent along."""
+        query = select(UploadRow).where(
+            UploadRow.sender == sender, UploadRow.idempotency_key == idempotency_key
+        )
+        return self.session.scalar(query)
+
+    def list_upload_cases(self, upload_id: UUID) -> Sequence[CaseRow]:
+        """List the cases that an upload belongs to, oldest first."""
+        cases = select(InstanceRow.case_id).where(InstanceRow.upload_id == upload_id)
+        query = select(CaseRow).where(CaseRow.id.in_(cases)).order_by(CaseRow.id)
+        return self.session.scalars(query).all()
+
+    # cases
+
+    def get_case(self, case_id: UUID) -> CaseRow:
+        """Give a case.
+
+        Raises:
+            CaseNotFound: there is none.
+        """
+        row = self.session.get(CaseRow, case_id)
+        if row is None:
+            raise CaseNotFound
+        return row
+
+    def lock_case(self, case_id: UUID) -> CaseRow:
+        """Give a case that nobody else changes until the commit."""
+        query = select(CaseRow).where(CaseRow.id == case_id).with_for_update()
+        row = self.session.scalar(query, execution_options={"populate_existing": True})
+        if row is None:
+            raise CaseNotFound
+        return row
+
+    def find_receiving(self, sender: str, series_uid: str) -> CaseRow | None:
+        """Find the case of a series whose slices still come from a sender, and lock it."""
+        query = (
+            select(CaseRow)
+            .where(
+                CaseRow.series_uid == series_uid,
+                CaseRow.sender == sender,
+                CaseRow.state == CaseState.RECEIVING,
+            )
+            .order_by(CaseRow.id.desc())
+            .limit(1)
+            .with_for_update()
+        )
+        return self.session.scalar(query)
+
+    def list_settled(self, changed_before: datetime, limit: int) -> Sequence[UUID]:
+        """List cases whose slices stopped coming, the quietest first."""
+        query = (
+            select(CaseRow.id)
+            .where(CaseRow.state == CaseState.RECEIVING, CaseRow.changed_at < changed_before)
+            .order_by(CaseRow.changed_at)
+            .limit(limit)
+        )
+        return self.session.scalars(query).all()
+
+    def list_queued(self, after: datetime | None, limit: int) -> Sequence[CaseRow]:
+        """List cases that wait to be scored, the oldest first."""
+        query = select(CaseRow).where(CaseRow.state == CaseState.QUEUED)
+        if after is not None:
+            query = query.where(CaseRow.received_at > after)
+        return self.session.scalars(query.order_by(CaseRow.received_at).limit(limit)).all()
+
+    def count_attempts(self) -> None:
+        """Note another attempt at every case that waits."""
+        statement = update(CaseRow).where(CaseRow.state == CaseState.QUEUED)
+        self.session.execute(statement.values(attempt_count=CaseRow.attempt_count + 1))
+
+    def index_terms(self, case: CaseRow) -> None:
+        """Renew the words by which a case is found."""
+        self.session.execute(delete(CaseTermRow).where(CaseTermRow.case_id == case.id))
+        terms = find_terms(case.patient_name, case.patient_id, case.accession, case.description)
+        if terms:
+            rows = [{"term": term, "case_id": case.id} for term in terms]
+            self.session.execute(insert(CaseTermRow), rows)
+
+    def delete_case(self, case_id: UUID) -> None:
+        """Delete a case and all that belongs to it, and uploads that belong to no case any more."""
+        uploads = select(InstanceRow.upload_id).where(InstanceRow.case_id == case_id)
+        upload_ids = self.session.scalars(uploads.distinct()).all()
+        self.session.execute(delete(CaseRow).where(CaseRow.id == case_id))
+        is_used = exists().where(InstanceRow.upload_id == UploadRow.id)
+        self.session.execute(delete(UploadRow).where(UploadRow.id.in_(upload_ids), ~is_used))
+        self.session.expire_all()
+
+    # the worklist
+
+    def list_page(self, page: Page) -> CasePage:
+        """Give a page of the worklist.
+
+        Raises:
+            InvalidCursor: the cursor is not one of this list.
+        """
+        page = replace(page, limit=max(1, min(page.limit, MAX_PAGE)))
+        query = select_page(page, self._find_broad(page.filter))
+        return cut_page(page, self.session.scalars(query).all())
+
+    def count_cases(self, wanted: CaseFilter) -> int:
+        """Count the cases that pass a filter."""
+        query = select(func.count()).select_from(CaseRow).where(*list_conditions(wanted))
+        return self.session.scalar(query) or 0
+
+    def list_case_ids(self, wanted: CaseFilter, after: UUID | None, limit: int) -> Sequence[UUID]:
+        """List ids of cases that pass a filter, in the order of ids, for jobs that go in chunks."""
+        query = select(CaseRow.id).where(*list_conditions(wanted)).order_by(CaseRow.id)
+        if after is not None:
+            query = query.where(CaseRow.id > after)
+        return self.session.scalars(query.limit(limit)).all()
+
+    def _find_broad(self, wanted: CaseFilter) -> frozenset[str]:
+        return frozenset(term for term in find_terms(wanted.text) if self._is_broad(term))
+
+    def _is_broad(self, term: str) -> bool:
+        far = select(CaseTermRow.case_id).where(*begins_with(term)).offset(BROAD_COUNT).limit(1)
+        return self.session.scalar(far) is not None
+
+    # what belongs to a case
+
+    def list_instances(self, case_id: UUID) -> Sequence[InstanceRow]:
+        """List the files of a case in the order of its slices."""
+        query = select(InstanceRow).where(InstanceRow.case_id == case_id)
+        return self.session.scalars(query.order_by(InstanceRow.position)).all()
+
+    def find_finding(self, case_id: UUID, bundle_digest: str) -> FindingRow | None:
+        """Find what a bundle said of a case."""
+        query = select(FindingRow).where(
+            FindingRow.case_id == case_id, FindingRow.bundle_digest == bundle_digest
+        )
+        return self.session.scalar(query)
+
+    def get_shown_finding(self, case: CaseRow) -> FindingRow:
+        """Give the finding whose numbers the case shows.
+
+        Raises:
+            FindingNotFound: the case has none yet.
+        """
+        digest = case.bundle_digest
+        row = None if digest is None else self.find_finding(case.id, digest)
+        if row is None:
+            raise FindingNotFound
+        return row
+
+    def list_findings(self, case_id: UUID) -> Sequence[FindingRow]:
+        """List what all bundles said of a case, oldest first."""
+        query = select(FindingRow).where(FindingRow.case_id == case_id)
+        return self.session.scalars(query.order_by(FindingRow.made_at, FindingRow.id)).all()
+
+    def get_review(self, case_id: UUID, review_id: UUID) -> ReviewRow:
+        """Give a review of a case.
+
+        Raises:
+            ReviewNotFound: the case has none with this id.
+        """
+        row = self.session.get(ReviewRow, review_id)
+        if row is None or row.case_id != case_id:
+            raise ReviewNotFound
+        return row
+
+    def list_reviews(self, case_id: UUID) -> Sequence[ReviewRow]:
+        """List all reviews of a case, oldest first, undone ones too."""
+        query = select(ReviewRow).where(ReviewRow.case_id == case_id)
+        return self.session.scalars(query.order_by(ReviewRow.made_at, ReviewRow.id)).all()

@@ -1,0 +1,195 @@
+"""The life of a case: opened, completed, scored, quarantined, deleted.
+
+Nothing here commits; each function may run twice with the same outcome where a job or a restart can
+make it run twice.
+"""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from app.audit.service import Action, Detail, Event, record_event
+from app.cases.orders import CaseFacts, NewCase, NewFinding, NewInstance, NewUpload
+from app.cases.repository import CaseRepository
+from app.cases.states import CaseState, ReviewState, check_move
+from app.cases.tables import (
+    UNSCORED_RANK,
+    CaseRow,
+    FindingRow,
+    InstanceRow,
+    UploadRow,
+)
+from app.errors import IdempotencyConflict
+from app.storage.identifiers import draw_id
+
+ENGINE = "engine"
+
+
+def keep_upload(session: Session, new: NewUpload, at: datetime) -> tuple[UploadRow, bool]:
+    """Give the receipt of an upload, and whether it is new; the same bytes are one upload.
+
+    Raises:
+        IdempotencyConflict: the idempotency key came with other bytes before.
+    """
+    repository = CaseRepository(session)
+    if new.idempotency_key is not None:
+        earlier = repository.find_upload_by_key(new.sender, new.idempotency_key)
+        if earlier is not None and earlier.sha256 != new.sha256:
+            raise IdempotencyConflict
+    known = repository.find_upload(new.sender, new.sha256)
+    if known is not None:
+        return known, False
+    row = UploadRow(
+        id=draw_id(at),
+        sender=new.sender,
+        sha256=new.sha256,
+        size_bytes=new.size_bytes,
+        idempotency_key=new.idempotency_key,
+        received_at=at,
+    )
+    repository.add(row)
+    return row, True
+
+
+def open_case(session: Session, new: NewCase, at: datetime) -> CaseRow:
+    """Open a case."""
+    row = CaseRow(
+        id=draw_id(at),
+        state=new.state,
+        received_at=at,
+        changed_at=at,
+        sender=new.sender,
+        sender_name=new.sender_name,
+        channel=new.channel,
+        review=ReviewState.NONE,
+        rank_score=UNSCORED_RANK,
+        attempt_count=0,
+        **{name: getattr(new.facts, name) for name in CaseFacts.__dataclass_fields__},
+    )
+    repository = CaseRepository(session)
+    repository.add(row)
+    repository.index_terms(row)
+    return row
+
+
+def add_instances(
+    session: Session, case: CaseRow, new: list[NewInstance], at: datetime
+) -> list[InstanceRow]:
+    """Add files to a case behind those it has; bytes that it has already are not added again."""
+    repository = CaseRepository(session)
+    present = repository.list_instances(case.id)
+    known = {row.sha256 for row in present}
+    rows: list[InstanceRow] = []
+    for item in new:
+        if item.sha256 in known:
+            continue
+        known.add(item.sha256)
+        rows.append(
+            InstanceRow(
+                id=draw_id(at),
+                case_id=case.id,
+                position=len(present) + len(rows),
+                upload_id=item.upload_id,
+                sha256=item.sha256,
+                size_bytes=item.size_bytes,
+                sop_class_uid=item.sop_class_uid,
+                sop_uid=item.sop_uid,
+                label=item.label,
+            )
+        )
+    case.changed_at = at
+    repository.add(*rows)
+    return rows
+
+
+def move_case(case: CaseRow, to: CaseState, at: datetime) -> None:
+    """Bring a case into another state.
+
+    Raises:
+        MoveNotAllowed: there is no way from its present state.
+    """
+    check_move(CaseState(case.state), to)
+    case.state = to
+    case.changed_at = at
+
+
+def keep_finding(
+    session: Session, case_id: UUID, new: NewFinding, at: datetime, *, is_shown: bool
+) -> FindingRow:
+    """Keep what a bundle said of a case, once; a repetition gives the finding kept before.
+
+    Args:
+        session: of the transaction that also registered the blobs of the maps.
+        case_id: which case.
+        new: what was found.
+        at: when.
+        is_shown: the case shows this finding from now on; a candidate's is kept beside.
+    """
+    repository = CaseRepository(session)
+    case = repository.lock_case(case_id)
+    row = repository.find_finding(case_id, new.bundle_digest)
+    if row is None:
+        values = {name: getattr(new, name) for name in NewFinding.__dataclass_fields__}
+        del values["slice_count"]
+        row = FindingRow(id=draw_id(at), case_id=case_id, made_at=at, **values)
+        repository.add(row)
+        detail: Detail = {"bundle": new.bundle_digest, "verdict": new.verdict, "shown": is_shown}
+        record_event(session, Event(ENGINE, Action.CASE_SCORED, f"case:{case_id}", detail), at)
+    if is_shown:
+        _show(case, row, at)
+        case.slice_count = new.slice_count or case.slice_count
+    session.flush()
+    return row
+
+
+def quarantine_case(session: Session, case_id: UUID, code: str, at: datetime) -> CaseRow:
+    """Set a case aside that cannot be scored; `code` is an error's code word."""
+    case = CaseRepository(session).lock_case(case_id)
+    if case.state != CaseState.QUARANTINED:
+        move_case(case, CaseState.QUARANTINED, at)
+        case.failure_code = code[:64]
+        session.flush()
+        subject = f"case:{case_id}"
+        record_event(session, Event(ENGINE, Action.CASE_QUARANTINED, subject, {"code": code}), at)
+    return case
+
+
+def recover_cases(session: Session, max_attempts: int, at: datetime) -> list[UUID]:
+    """Give the cases that a crash or stop left unscored, oldest first.
+
+    A case that waited at several starts in a row may be what ends the process: it is set aside.
+    """
+    repository = CaseRepository(session)
+    repository.count_attempts()
+    waiting: list[UUID] = []
+    for case in repository.list_queued(None, limit=1_000_000):
+        if case.attempt_count > max_attempts:
+            quarantine_case(session, case.id, "poison_scan", at)
+        else:
+            waiting.append(case.id)
+    return waiting
+
+
+def delete_case(session: Session, case_id: UUID, by: str, at: datetime) -> None:
+    """Delete a case with all that belongs to it; its blobs fall to the collector."""
+    repository = CaseRepository(session)
+    repository.lock_case(case_id)
+    repository.delete_case(case_id)
+    record_event(session, Event(by, Action.CASE_DELETED, f"case:{case_id}", {}), at)
+
+
+def _show(case: CaseRow, finding: FindingRow, at: datetime) -> None:
+    if case.state != CaseState.SCORED:
+        move_case(case, CaseState.SCORED, at)
+    if case.verdict != finding.verdict:
+        # What people said was about another verdict: the case is to be looked at again.
+        case.review, case.reviewed_at = ReviewState.NONE, None
+    case.verdict = finding.verdict
+    case.score = finding.score
+    case.rank_score = UNSCORED_RANK if finding.score is None else finding.score
+    case.p_value = finding.p_value
+    case.bundle_digest = finding.bundle_digest
+    case.scored_at = finding.made_at
+    case.failure_code = None
+    case.changed_at = at
