@@ -60,7 +60,7 @@ def score(
         if as_json:
             typer.echo(json.dumps(scored.to_json(detector.digest), allow_nan=False))
         else:
-            console.print(_describe(scored), markup=False)
+            console.print(make_printable(_describe(scored)), markup=False)
         if pictures is not None and scored.finding is not None and scored.scan is not None:
             label = scored.finding.verdict.label
             write_picture(scored.finding, pictures / f"{scored.scan.sha256[:16]}-{label}.png")
@@ -98,6 +98,11 @@ def card(bundle: BundleFolder) -> None:
         aegle bundle card var/bundles/chest
     """
     typer.echo(Detector.load(bundle, torch.device("cpu")).bundle.card)
+
+
+def make_printable(line: str) -> str:
+    """Put a mark for what a file's name or tag could do to a terminal."""
+    return "".join(letter if letter.isprintable() else "?" for letter in line)
 
 
 def _describe(scored: ScoredFile) -> str:

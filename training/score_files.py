@@ -7,7 +7,7 @@ from pathlib import Path
 from models.decoding.limits import DecodeLimits
 from models.decoding.part import Part
 from models.decoding.scan import DecodedScan
-from models.decoding.series import find_scans
+from models.decoding.series import ScanSource, find_scans
 from models.detector import Detector, Finding
 from models.errors import DecodeError
 from training.scan_stream import map_in_order, open_decoders
@@ -83,13 +83,15 @@ def _list_sources(paths: Iterable[Path], limits: DecodeLimits) -> Iterator[_Sour
     for path in paths:
         try:
             for found in find_scans(path, limits):
-                yield _Source(_join(path, found.label), found.parts)
+                yield _Source(_name(found), found.parts)
         except DecodeError as error:
             yield _Source(str(path), (), error)
 
 
-def _join(path: Path, label: str) -> str:
-    return f"{path}/{label}" if path.is_dir() else (label if path.name in label else str(path))
+def _name(found: ScanSource) -> str:
+    """Give the path of a file; of a series or a zip's entry the label that tells where it lies."""
+    first = found.parts[0]
+    return str(first) if len(found.parts) == 1 and isinstance(first, Path) else found.label
 
 
 def _is_full(batch: list[tuple[_Source, DecodedScan | DecodeError]]) -> bool:
