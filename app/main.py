@@ -1,5 +1,6 @@
 """The application: puts the parts together, and nothing else does."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -8,19 +9,29 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 from starlette.types import ASGIApp
 
+from app.analysis.opening import list_limits, open_line
+from app.analysis.routes import router as analysis_router
+from app.analysis.shelf import ScanShelf
+from app.analysis.tasks import ScoringLine
 from app.auth.access import Access, CookieRules, Public, build_life
 from app.auth.limits import RateLimiter
 from app.auth.oidc import OidcProvider, OidcRules
 from app.auth.passwords import Passwords
 from app.auth.permissions import Role
 from app.auth.routes import router as access_router
+from app.cases.routes import router as cases_router
+from app.cases.viewing import ViewLog
 from app.clock import Clock, SystemClock
 from app.error_handlers import add_error_handlers
+from app.intake.routes import router as intake_router
+from app.intake.service import Intake
+from app.intake.unpacker import Unpacker
 from app.middleware import BodyLimits, RequestGuard, RequestRules
 from app.settings import Settings
 from app.storage.opening import Storage, open_storage
 
 _LOG = logging.getLogger(__name__)
+SHUTDOWN_S = 50.0
 UPLOADS = ("/api/v1/scans", "/api/v1/bundles", "/dicom-web")
 
 
@@ -59,8 +70,10 @@ def create_app(settings: Settings, clock: Clock | None = None) -> Service:
     service.state.settings = settings
     service.state.storage = storage
     service.state.access = _build_access(settings, storage, clock)
+    _add_road(service, settings, storage, clock)
     add_error_handlers(service)
-    service.include_router(access_router)
+    for router in (access_router, intake_router, cases_router, analysis_router):
+        service.include_router(router)
     service.add_api_route("/healthz", show_health, methods=["GET"], tags=["health"])
     return service
 
@@ -72,11 +85,36 @@ async def show_health(_public: Public) -> Health:
 
 @asynccontextmanager
 async def _live(service: FastAPI) -> AsyncIterator[None]:
+    line: ScoringLine = service.state.line
+    await asyncio.to_thread(_start, service)
     _LOG.info("service started")
     yield
-    storage: Storage = service.state.storage
-    storage.close()
+    await asyncio.to_thread(line.stop, SHUTDOWN_S)
+    line.decoders.close()
+    service.state.unpacker.close()
+    service.state.storage.close()
     _LOG.info("service stopped")
+
+
+def _start(service: FastAPI) -> None:
+    line: ScoringLine = service.state.line
+    line.engine.start()
+    line.start(line.decoders.count)
+    if service.state.settings.bundle is not None:
+        line.decoders.start()
+        line.engine.choose_live(line.engine.load(service.state.settings.bundle))
+        line.recover()
+
+
+def _add_road(service: Service, settings: Settings, storage: Storage, clock: Clock) -> None:
+    """Lay the road of a scan: intake, line, shelf."""
+    line = open_line(settings, storage, clock)
+    unpacker = Unpacker(storage.blobs, list_limits(settings))
+    service.state.line = line
+    service.state.unpacker = unpacker
+    service.state.intake = Intake(storage, unpacker, line, clock)
+    service.state.shelf = ScanShelf(storage, line.decoders, settings.shown_pixels)
+    service.state.views = ViewLog(storage.database, clock)
 
 
 def _build_rules(settings: Settings) -> RequestRules:

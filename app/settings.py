@@ -78,6 +78,50 @@ class Settings(BaseSettings):
     )
     max_upload_bytes: int = Field(default=GIB, ge=1024, description="Largest upload.")
 
+    max_wait_s: float = Field(
+        default=60.0, ge=0.0, le=600.0, description="Longest `wait` of an upload for its finding."
+    )
+
+    # how it is scored
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        default="auto", description="Where the network runs; auto is a GPU where there is one."
+    )
+    bundle: Path | None = Field(
+        default=None, description="Bundle that becomes live at the first start."
+    )
+    torch_threads: int = Field(
+        default=0, ge=0, le=256, description="Threads of one forward pass on a CPU; 0 asks PyTorch."
+    )
+    decoders: int = Field(default=2, ge=1, le=64, description="Bounded decoder processes.")
+    batch_scans: int = Field(default=16, ge=1, le=1024, description="Most scans of one batch.")
+    batch_slices: int = Field(default=128, ge=1, le=8192, description="Most slices of one batch.")
+    batch_wait_ms: float = Field(
+        default=4.0, ge=0.0, le=1000.0, description="How long a batch waits for more scans."
+    )
+    queue_scans: int = Field(
+        default=64, ge=1, le=100_000, description="Accepted scans that may wait; then 503."
+    )
+    queue_pixels: int = Field(
+        default=2**29, ge=1, description="Decoded pixels that may wait for the engine."
+    )
+    max_attempts: int = Field(
+        default=3, ge=1, le=100, description="Starts after which an unscored case is set aside."
+    )
+    shown_pixels: int = Field(
+        default=2**26, ge=0, description="Decoded pixels kept in memory for viewers."
+    )
+
+    # who is told
+    webhook_urls: tuple[str, ...] = Field(
+        default=(), description="Addresses told of findings; nothing else is ever called."
+    )
+    webhook_secret: SecretStr | None = Field(
+        default=None, description="Key of the HMAC that signs what webhooks are told."
+    )
+    webhook_events: tuple[Literal["scored", "flagged"], ...] = Field(
+        default=("flagged",), description="What webhooks are told of."
+    )
+
     # who may
     session_idle_s: int = Field(default=1800, ge=60, description="Sessions end after this idle.")
     session_life_s: int = Field(default=43_200, ge=60, description="Sessions end after this.")
@@ -127,6 +171,14 @@ class Settings(BaseSettings):
         for name, url in (("public_url", self.public_url), ("oidc_issuer", self.oidc_issuer)):
             if url is not None and not _is_https_or_loopback(url):
                 raise ValueError(f"{name} must be https, or http on a loopback address")
+        return self
+
+    @model_validator(mode="after")
+    def _check_webhooks(self) -> Self:
+        if any(not _is_https_or_loopback(url) for url in self.webhook_urls):
+            raise ValueError("webhook_urls must be https, or http on a loopback address")
+        if self.webhook_urls and self.webhook_secret is None:
+            raise ValueError("webhook_urls need a webhook_secret to sign with")
         return self
 
     @model_validator(mode="after")

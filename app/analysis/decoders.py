@@ -11,12 +11,19 @@ from models.decoding.worker import BoundedDecoder
 
 
 class Decoders:
-    """A pool of decoders; a caller waits until one is free."""
+    """A pool of decoders; a caller waits until one is free. None runs before `start`."""
 
     def __init__(self, limits: DecodeLimits, count: int) -> None:
-        self._all = [BoundedDecoder(limits) for _ in range(count)]
+        self.count = count
+        self._limits = limits
+        self._all: list[BoundedDecoder] = []
         self._free: SimpleQueue[BoundedDecoder] = SimpleQueue()
-        for decoder in self._all:
+
+    def start(self) -> None:
+        """Start the child processes."""
+        while len(self._all) < self.count:
+            decoder = BoundedDecoder(self._limits)
+            self._all.append(decoder)
             self._free.put(decoder)
 
     @contextmanager

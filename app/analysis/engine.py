@@ -14,8 +14,23 @@ from app.analysis.scan_queue import BatchLimits, Examination, Lane, ScanQueue, T
 from app.errors import EngineUnavailable, PoisonScan
 from models.decoding.scan import DecodedScan
 from models.detector import Detector
+from models.errors import UnavailableDevice
 
 _LOG = logging.getLogger(__name__)
+
+
+def choose_device(name: str, threads: int) -> torch.device:
+    """Give the device `auto`, `cpu` or `cuda`; `threads` bounds a forward pass, 0 does not.
+
+    Raises:
+        UnavailableDevice: a GPU was asked for and there is none.
+    """
+    has_gpu = torch.cuda.is_available()
+    if name == "cuda" and not has_gpu:
+        raise UnavailableDevice
+    if threads:
+        torch.set_num_threads(threads)
+    return torch.device("cuda" if has_gpu and name != "cpu" else "cpu")
 
 
 class EngineState(StrEnum):
@@ -69,6 +84,11 @@ class Engine:
         return EngineStatus(EngineState.READY, "", self._live)
 
     @property
+    def is_ready(self) -> bool:
+        """Whether scans are examined at this moment."""
+        return self.status.state is EngineState.READY
+
+    @property
     def waiting_count(self) -> int:
         """How many decoded scans wait."""
         return len(self._queue)
@@ -77,6 +97,16 @@ class Engine:
     def loaded(self) -> frozenset[str]:
         """Digests of the bundles on the device."""
         return frozenset(self._detectors)
+
+    def check(self) -> None:
+        """Let a scan be taken in.
+
+        Raises:
+            EngineUnavailable: the engine is loading, failed or stopping.
+        """
+        status = self.status
+        if status.state is not EngineState.READY:
+            raise EngineUnavailable(status.reason, retry_after_s=5)
 
     def load(self, folder: Path) -> str:
         """Load a bundle beside those in use, in the caller's thread, and give its digest.
@@ -120,9 +150,7 @@ class Engine:
             EngineUnavailable: the engine is loading, failed or stopping.
             QueueFull: there was no room in time.
         """
-        status = self.status
-        if status.state is not EngineState.READY:
-            raise EngineUnavailable(status.reason, retry_after_s=5)
+        self.check()
         task = Task(scan, lane, digest)
         self._queue.put(task, timeout_s)
         return task

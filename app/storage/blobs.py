@@ -67,6 +67,11 @@ class BlobDraft:
         self._file.close()
         self.path.unlink(missing_ok=True)
 
+    @property
+    def sha256(self) -> str:
+        """Digest of the bytes written so far."""
+        return self._hash.hexdigest()
+
     def write(self, chunk: bytes) -> None:
         """Append bytes."""
         with translate_disk_errors():
@@ -82,7 +87,7 @@ class BlobDraft:
 
     def keep(self) -> StoredBlob:
         """Put the bytes into the store; they are on disk when this returns."""
-        blob = StoredBlob(self._hash.hexdigest(), self.size_bytes)
+        blob = StoredBlob(self.sha256, self.size_bytes)
         with translate_disk_errors():
             self._file.flush()
             os.fsync(self._file.fileno())

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import SecretStr
+from starlette.requests import Request
 
 from app.settings import Settings
 from app.storage.blobs import BlobStore
@@ -42,6 +43,12 @@ def open_storage(settings: Settings) -> Storage:
     blobs = open_settings_blobs(settings)
     measures = (lambda: measure_folder(settings.data_folder), blobs.find_free_bytes)
     return Storage(database, blobs, Watermark(measures, settings.min_free_bytes))
+
+
+def get_storage(request: Request) -> Storage:
+    """Give the storage of the application that answers."""
+    storage: Storage = request.app.state.storage
+    return storage
 
 
 def open_settings_database(settings: Settings) -> Database:

@@ -1,0 +1,99 @@
+"""From an examination to what is kept of it: maps as blobs, everything else as one row."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from app.analysis.maps import pack_error_map, pack_reconstruction
+from app.analysis.scan_queue import Examination
+from app.cases.orders import NewFinding
+from app.cases.service import keep_finding
+from app.cases.tables import FindingRow
+from app.storage.blobs import BlobStore, StoredBlob
+from app.storage.service import register_blob
+from models.regions import Region
+
+_REASON_CHARACTERS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class PackedFinding:
+    """A finding whose maps are on disk, ready for one transaction."""
+
+    case_id: UUID
+    finding: NewFinding
+    blobs: tuple[StoredBlob, ...]
+    is_shown: bool
+
+
+def pack_finding(
+    store: BlobStore, case_id: UUID, examination: Examination, *, is_shown: bool
+) -> PackedFinding:
+    """Put the maps of an examination into the store, durably, and describe the rest.
+
+    Raises:
+        StorageError: the maps cannot be stored at the moment.
+    """
+    found, verdict = examination.finding, examination.finding.verdict
+    scored = found.scored
+    blobs: tuple[StoredBlob, ...] = ()
+    facts: dict[str, Any] = {}
+    if scored is not None:
+        error_map = store.write(pack_error_map(scored.restore_error_map()))
+        reconstruction = store.write(pack_reconstruction(scored.restore_reconstruction()))
+        blobs = (error_map, reconstruction)
+        facts = {
+            "slice_count": scored.measured.scan.slice_count,
+            "slice_scores": [float(value) for value in scored.slice_scores],
+            "head_scores": {
+                name: [float(value) for value in values]
+                for name, values in scored.head_scores.items()
+            },
+        }
+    finding = NewFinding(
+        bundle_digest=examination.digest,
+        verdict=verdict.label,
+        score=verdict.score,
+        p_value=verdict.p_value,
+        threshold=verdict.threshold,
+        reason=verdict.reason[:_REASON_CHARACTERS],
+        error_map_sha256=blobs[0].sha256 if blobs else None,
+        reconstruction_sha256=blobs[1].sha256 if blobs else None,
+        duration_s=examination.duration_s,
+        regions=describe_regions(found.regions),
+        **facts,
+    )
+    return PackedFinding(case_id, finding, blobs, is_shown)
+
+
+def keep_packed(
+    session: Session, store: BlobStore, packed: PackedFinding, at: datetime
+) -> FindingRow:
+    """Keep a finding with its maps inside a transaction.
+
+    Raises:
+        BlobNotFound: the collector took a map in between; pack the finding again.
+        CaseNotFound: the case was deleted meanwhile.
+    """
+    for blob in packed.blobs:
+        register_blob(session, store, blob, at)
+    return keep_finding(session, packed.case_id, packed.finding, at, is_shown=packed.is_shown)
+
+
+def describe_regions(regions: Sequence[Region]) -> list[dict[str, Any]]:
+    """Give regions as they are kept and shown."""
+    return [
+        {
+            "slice_index": region.slice_index,
+            "box": list(region.box),
+            "area_px": region.area_px,
+            "area_mm2": region.area_mm2,
+            "peak": list(region.peak),
+            "peak_value": region.peak_value,
+        }
+        for region in regions
+    ]

@@ -1,0 +1,36 @@
+"""From settings to an engine and a scoring line that are not started yet."""
+
+from app.analysis.decoders import Decoders
+from app.analysis.engine import Engine, choose_device
+from app.analysis.scan_queue import BatchLimits
+from app.analysis.tasks import LineLimits, ScoringLine
+from app.clock import Clock
+from app.settings import Settings
+from app.storage.opening import Storage
+from models.decoding.limits import DecodeLimits
+
+
+def open_line(settings: Settings, storage: Storage, clock: Clock) -> ScoringLine:
+    """Put decoders, engine and line together.
+
+    Raises:
+        UnavailableDevice: a GPU was asked for and there is none.
+    """
+    limits = BatchLimits(
+        max_scans=settings.batch_scans,
+        max_slices=settings.batch_slices,
+        wait_s=settings.batch_wait_ms / 1000.0,
+        max_waiting_px=settings.queue_pixels,
+    )
+    return ScoringLine(
+        storage,
+        Engine(choose_device(settings.device, settings.torch_threads), limits),
+        Decoders(list_limits(settings), settings.decoders),
+        clock,
+        LineLimits(settings.queue_scans, settings.max_attempts),
+    )
+
+
+def list_limits(settings: Settings) -> DecodeLimits:
+    """Give the bounds of decoding: an upload may be as large as the service takes."""
+    return DecodeLimits(max_bytes=settings.max_upload_bytes)

@@ -1,0 +1,208 @@
+"""The scoring line: accepted cases through decoders and engine to findings on disk.
+
+A case that is on the line is in the database as queued: whatever is lost with the process is found
+there by the next start. Threads of the line:
+
+    readers    decode stored cases, those that a start found or that came in an archive
+    engine     examines micro-batches (engine.py)
+    keeper     packs maps and commits findings (keeper.py)
+"""
+
+import logging
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from queue import SimpleQueue
+from threading import Event, Lock, Thread
+from uuid import UUID
+
+from app.analysis.decoders import Decoders, decode_files
+from app.analysis.engine import Engine
+from app.analysis.keeper import Keeper, Outcome
+from app.analysis.scan_queue import Examination, Lane
+from app.cases.repository import CaseRepository
+from app.cases.service import recover_cases
+from app.clock import Clock
+from app.errors import CaseNotFound, EngineError, PoisonScan, QueueFull, StorageError
+from app.storage.opening import Storage
+from models.decoding.scan import DecodedScan
+from models.errors import AegleError
+
+_LOG = logging.getLogger(__name__)
+
+_ROOM_WAIT_S = 600.0
+_RETRY_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class LineLimits:
+    """How many cases may be on the line before uploads are refused, and starts before it ends."""
+
+    max_cases: int
+    max_attempts: int
+
+
+class ScoringLine:
+    """Takes cases that are in the database, and sees to it that each gets its finding."""
+
+    def __init__(
+        self, storage: Storage, engine: Engine, decoders: Decoders, clock: Clock, limits: LineLimits
+    ) -> None:
+        self.engine = engine
+        self.decoders = decoders
+        self.keeper = Keeper(storage, clock, limits.max_cases, self._settle)
+        self.candidate: str | None = None
+        self._storage = storage
+        self._clock = clock
+        self._limits = limits
+        self._lock = Lock()
+        self._places = 0
+        self._watched: dict[UUID, Future[None]] = {}
+        self._stored: SimpleQueue[UUID | None] = SimpleQueue()
+        self._stopping = Event()
+        self._readers: list[Thread] = []
+
+    def start(self, reader_count: int) -> None:
+        """Start the threads of the line."""
+        self.keeper.start()
+        for number in range(reader_count):
+            reader = Thread(target=self._read, name=f"reader-{number}", daemon=True)
+            reader.start()
+            self._readers.append(reader)
+
+    def stop(self, timeout_s: float) -> None:
+        """Score what is on the line, then end; the next start scores what was not done in time."""
+        deadline = time.monotonic() + timeout_s
+        while self._watched and time.monotonic() < deadline and self.engine.is_ready:
+            time.sleep(0.01)
+        self._stopping.set()
+        for _ in self._readers:
+            self._stored.put(None)
+        self.engine.stop(max(0.1, deadline - time.monotonic()))
+        self.keeper.stop(max(0.1, deadline - time.monotonic()))
+
+    @property
+    def case_count(self) -> int:
+        """How many cases are on the line."""
+        return len(self._watched)
+
+    def take_place(self) -> None:
+        """Hold a place for an upload.
+
+        Raises:
+            EngineUnavailable: the engine is loading, failed or stopping.
+            QueueFull: as many cases as may are on the line.
+        """
+        self.engine.check()
+        with self._lock:
+            if self._places + len(self._watched) >= self._limits.max_cases:
+                raise QueueFull(retry_after_s=1)
+            self._places += 1
+
+    def give_place_back(self) -> None:
+        """End the hold of an upload; its cases count from now on, or it was refused."""
+        with self._lock:
+            self._places -= 1
+
+    def watch(self, case_id: UUID) -> "Future[None]":
+        """Give a future that is done once the case has its finding, or was set aside."""
+        with self._lock:
+            found = self._watched.get(case_id)
+        if found is None:
+            found = Future()
+            found.set_result(None)
+        return found
+
+    def score_decoded(self, case_id: UUID, scan: DecodedScan) -> None:
+        """Put a case on the line whose scan is decoded already.
+
+        Raises:
+            EngineError: the engine stopped meanwhile; the case stays queued for the next start.
+        """
+        self._enter(case_id)
+        self._submit(case_id, scan, Lane.LIVE)
+
+    def score_stored(self, case_ids: Sequence[UUID]) -> None:
+        """Put cases on the line whose files are in the store."""
+        for case_id in case_ids:
+            self._enter(case_id)
+            self._stored.put(case_id)
+
+    def recover(self) -> int:
+        """Put every case on the line that a crash or stop left unscored, and count them."""
+        with self._storage.database.transaction() as session:
+            waiting = recover_cases(session, self._limits.max_attempts, self._clock.now())
+        with self._lock:
+            missing = [case_id for case_id in waiting if case_id not in self._watched]
+        self.score_stored(missing)
+        return len(missing)
+
+    def _enter(self, case_id: UUID) -> None:
+        watched: Future[None] = Future()
+        watched.set_running_or_notify_cancel()  # a caller that goes away cancels nothing
+        with self._lock:
+            self._watched.setdefault(case_id, watched)
+
+    def _leave(self, case_id: UUID) -> None:
+        with self._lock:
+            watched = self._watched.pop(case_id, None)
+        if watched is not None:
+            watched.set_result(None)
+
+    def _settle(self, outcome: Outcome) -> None:
+        if outcome.is_shown:
+            self._leave(outcome.case_id)
+
+    def _read(self) -> None:
+        while (case_id := self._stored.get()) is not None and not self._stopping.is_set():
+            try:
+                self._read_case(case_id)
+            except (CaseNotFound, EngineError):
+                self._leave(case_id)
+            except StorageError as error:
+                _LOG.warning("a stored case cannot be read yet", exc_info=error)
+                self._stopping.wait(_RETRY_S)
+                self._stored.put(case_id)
+            except AegleError as error:
+                self.keeper.put(Outcome(case_id, None, error, is_shown=True))
+
+    def _read_case(self, case_id: UUID) -> None:
+        with self._storage.database.reading() as session:
+            CaseRepository(session).get_case(case_id)
+            names = [row.sha256 for row in CaseRepository(session).list_instances(case_id)]
+        store = self._storage.blobs
+        with self.decoders.lend() as decoder:
+            scan = decode_files(
+                decoder, [store.find_path(name) or store.read(name) for name in names]
+            )
+            # Waiting for room with a decoder in hand bounds how many scans wait outside.
+            self._submit(case_id, scan, Lane.BACKGROUND)
+
+    def _submit(self, case_id: UUID, scan: DecodedScan, lane: Lane) -> None:
+        try:
+            task = self.engine.submit(scan, lane, None, _ROOM_WAIT_S)
+        except EngineError:
+            self._leave(case_id)
+            raise
+        task.future.add_done_callback(lambda done: self._note(case_id, done, is_shown=True))
+        if self.candidate is not None:
+            self._submit_shadow(case_id, scan, self.candidate)
+
+    def _submit_shadow(self, case_id: UUID, scan: DecodedScan, digest: str) -> None:
+        """Score beside the live bundle; whatever goes wrong there concerns nobody else."""
+        try:
+            task = self.engine.submit(scan, Lane.BACKGROUND, digest, 0.0)
+        except EngineError as error:
+            _LOG.warning("a scan was not scored by the candidate", exc_info=error)
+            return
+        task.future.add_done_callback(lambda done: self._note(case_id, done, is_shown=False))
+
+    def _note(self, case_id: UUID, done: "Future[Examination]", *, is_shown: bool) -> None:
+        error = done.exception()
+        if error is None:
+            self.keeper.put(Outcome(case_id, done.result(), None, is_shown))
+        elif is_shown and isinstance(error, PoisonScan):
+            self.keeper.put(Outcome(case_id, None, error, is_shown))
+        elif is_shown:
+            self._leave(case_id)

@@ -1,0 +1,242 @@
+"""Taking a scan in: what is answered is on disk, and what cannot be read is refused.
+
+A single file is decoded before it is acknowledged, so that hostile or broken bytes are told at
+once and leave nothing behind. The scans of an archive are listed before, and decoded after; one
+that cannot be read is set aside with its reason, the others go on.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from app.analysis.tasks import ScoringLine
+from app.audit.service import Action, Event, record_event
+from app.auth.permissions import Permission, Principal
+from app.cases.orders import CaseFacts, NewCase, NewInstance, NewUpload
+from app.cases.repository import CaseRepository
+from app.cases.schemas import CaseDetail
+from app.cases.service import add_instances, keep_upload, open_case
+from app.cases.states import CaseState, Channel
+from app.cases.tables import CaseRow, UploadRow
+from app.clock import Clock
+from app.errors import BlobNotFound, CaseNotFound, EngineError
+from app.intake.identity import Identity
+from app.intake.schemas import FileReceipt, Receipt, UploadFields
+from app.intake.unpacker import UnpackedFile, UnpackedScan, Unpacker
+from app.storage.blobs import BlobDraft, StoredBlob
+from app.storage.opening import Storage
+from app.storage.service import register_blob
+from models.decoding.scan import DecodedScan
+
+_TRIES = 3
+_SETTLED = {CaseState.SCORED, CaseState.QUARANTINED}
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """An upload whose bytes are written aside."""
+
+    draft: BlobDraft
+    sender: Principal
+    channel: Channel
+    fields: UploadFields
+    idempotency_key: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """An upload that is on disk, its cases, and whether it was known before."""
+
+    upload_id: UUID
+    case_ids: tuple[UUID, ...]
+    is_known: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Content:
+    """What is in an upload; `decoded` where it is one file alone."""
+
+    blob: StoredBlob
+    scans: Sequence[UnpackedScan]
+    decoded: DecodedScan | None
+
+
+class Intake:
+    """The one way for scans into the service."""
+
+    def __init__(
+        self, storage: Storage, unpacker: Unpacker, line: ScoringLine, clock: Clock
+    ) -> None:
+        self.storage = storage
+        self.line = line
+        self._unpacker = unpacker
+        self._clock = clock
+
+    def accept(self, offer: Offer) -> Accepted:
+        """Take an upload in; its bytes and its cases are on disk when this returns.
+
+        Raises:
+            DecodeError: the bytes give no scan; nothing was kept.
+            IdempotencyConflict: the key came with other bytes before.
+            StorageError: it cannot be kept at the moment.
+        """
+        known = self._find_known(offer)
+        if known is not None:
+            return known
+        content = self._read(offer.draft)
+        accepted = self._keep(offer, content)
+        if not accepted.is_known:
+            self._pass_on(accepted, content.decoded)
+        return accepted
+
+    def describe(self, upload_id: UUID, caller: Principal, *, is_known: bool) -> Receipt:
+        """Tell what came of an upload.
+
+        Raises:
+            CaseNotFound: there is none, or it is another sender's and the caller reads no cases.
+        """
+        with self.storage.database.reading() as session:
+            upload = session.get(UploadRow, upload_id)
+            is_own = upload is not None and upload.sender == caller.id
+            if upload is None or not (is_own or caller.may(Permission.READ_CASES)):
+                raise CaseNotFound("there is no such upload")
+            return _build_receipt(CaseRepository(session), upload, is_known=is_known)
+
+    def _find_known(self, offer: Offer) -> Accepted | None:
+        with self.storage.database.reading() as session:
+            repository = CaseRepository(session)
+            upload = repository.find_upload(offer.sender.id, offer.draft.sha256)
+            # A key that came with other bytes before is refused where the upload is kept.
+            if upload is None or offer.idempotency_key not in {None, upload.idempotency_key}:
+                return None
+            return _describe_known(repository, upload)
+
+    def _read(self, draft: BlobDraft) -> _Content:
+        path = draft.flush()
+        blob = StoredBlob(draft.sha256, draft.size_bytes)
+        scans = self._unpacker.unpack(path, blob)
+        is_single = len(scans) == 1 and scans[0].files[0].blob == blob
+        decoded = self.line.decoders.decode([path]) if is_single else None
+        draft.keep()
+        return _Content(blob, scans, decoded)
+
+    def _keep(self, offer: Offer, content: _Content) -> Accepted:
+        """Commit the upload; a race with the collector or with the same upload is run again."""
+        for last in (False,) * (_TRIES - 1) + (True,):
+            try:
+                with self.storage.database.transaction() as session:
+                    return self._insert(session, offer, content)
+            except (BlobNotFound, IntegrityError):
+                if last:
+                    raise
+        raise BlobNotFound
+
+    def _insert(self, session: Session, offer: Offer, content: _Content) -> Accepted:
+        at = self._clock.now()
+        store = self.storage.blobs
+        register_blob(session, store, content.blob, at)
+        new = NewUpload(
+            offer.sender.id, content.blob.sha256, content.blob.size_bytes, offer.idempotency_key
+        )
+        upload, is_new = keep_upload(session, new, at)
+        if not is_new:
+            return _describe_known(CaseRepository(session), upload)
+        case_ids = []
+        for scan in content.scans:
+            for file in scan.files:
+                register_blob(session, store, file.blob, at)
+            case = open_case(session, _describe_case(offer, scan, content.decoded), at)
+            add_instances(session, case, [_describe_file(upload.id, f) for f in scan.files], at)
+            case_ids.append(case.id)
+        self._record(session, offer, upload, len(case_ids), at)
+        return Accepted(upload.id, tuple(case_ids), is_known=False)
+
+    def _record(
+        self, session: Session, offer: Offer, upload: UploadRow, case_count: int, at: datetime
+    ) -> None:
+        detail = {"channel": offer.channel.value, "cases": case_count, "sha256": upload.sha256}
+        event = Event(offer.sender.id, Action.SCAN_ACCEPTED, f"upload:{upload.id}", detail)
+        record_event(session, event, at)
+
+    def _pass_on(self, accepted: Accepted, decoded: DecodedScan | None) -> None:
+        if decoded is None:
+            self.line.score_stored(accepted.case_ids)
+            return
+        try:
+            self.line.score_decoded(accepted.case_ids[0], decoded)
+        except EngineError:
+            return  # accepted all the same: the next start scores it
+
+
+def _describe_known(repository: CaseRepository, upload: UploadRow) -> Accepted:
+    cases = repository.list_upload_cases(upload.id)
+    return Accepted(upload.id, tuple(case.id for case in cases), is_known=True)
+
+
+def _describe_case(offer: Offer, scan: UnpackedScan, decoded: DecodedScan | None) -> NewCase:
+    facts = merge_facts(scan.files[0].identity, offer.fields, decoded)
+    return NewCase(offer.sender.id, offer.sender.name, offer.channel, facts)
+
+
+def merge_facts(identity: Identity, fields: UploadFields, decoded: DecodedScan | None) -> CaseFacts:
+    """Take what the file says, and where it says nothing what its sender says."""
+    seen_modality = decoded.modality if decoded else None
+    return CaseFacts(
+        site=identity.site or fields.site,
+        modality=identity.modality or seen_modality or fields.modality,
+        body_part=identity.body_part or (decoded.body_part if decoded else None),
+        device=identity.device,
+        patient_id=identity.patient_id or fields.patient_id,
+        patient_name=identity.patient_name or fields.patient_name,
+        accession=identity.accession or fields.accession,
+        description=identity.description or fields.description,
+        study_uid=identity.study_uid,
+        series_uid=identity.series_uid,
+        tags=dict(fields.tags),
+    )
+
+
+def _describe_file(upload_id: UUID, file: UnpackedFile) -> NewInstance:
+    return NewInstance(
+        upload_id=upload_id,
+        sha256=file.blob.sha256,
+        size_bytes=file.blob.size_bytes,
+        sop_class_uid=file.identity.sop_class_uid,
+        sop_uid=file.identity.sop_uid,
+        label=file.label or None,
+    )
+
+
+def _build_receipt(repository: CaseRepository, upload: UploadRow, *, is_known: bool) -> Receipt:
+    cases = [_build_case(repository, case) for case in repository.list_upload_cases(upload.id)]
+    return Receipt(
+        upload_id=upload.id,
+        sha256=upload.sha256,
+        size_bytes=upload.size_bytes,
+        received_at=upload.received_at,
+        is_known=is_known,
+        is_done=all(case.state in _SETTLED for case in cases),
+        cases=cases,
+        files=[
+            FileReceipt(
+                label=file.label,
+                sha256=file.sha256,
+                size_bytes=file.size_bytes,
+                case_id=case.id,
+                verdict=case.verdict,
+                failure_code=case.failure_code,
+            )
+            for case in cases
+            for file in case.files
+        ],
+    )
+
+
+def _build_case(repository: CaseRepository, case: CaseRow) -> CaseDetail:
+    digest = case.bundle_digest
+    finding = None if digest is None else repository.find_finding(case.id, digest)
+    return CaseDetail.build(case, repository.list_instances(case.id), finding)
