@@ -144,7 +144,7 @@ def _build_oidc(settings: Settings, clock: Clock) -> OidcProvider | None:
         issuer=settings.oidc_issuer,
         client_id=settings.oidc_client_id,
         client_secret=secret.get_secret_value(),
-        redirect_url=f"{settings.public_url.rstrip('/')}/api/v1/login/callback",
+        redirect_url=f"{settings.find_public_url()}/api/v1/login/callback",
         role_claim=settings.oidc_role_claim,
         roles={group: Role(role) for group, role in settings.oidc_roles.items()},
         hosts=frozenset(settings.oidc_hosts),

@@ -22,7 +22,7 @@ def serve() -> None:
     settings = read_settings()
     set_up_logs(settings.log_level)
     service = create_app(settings)
-    _tell_setup_secret(service.state.access, settings.public_url)
+    _tell_setup_secret(service.state.access, settings.find_public_url())
     uvicorn.run(
         service,
         host=settings.host,

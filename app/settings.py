@@ -39,8 +39,8 @@ class Settings(BaseSettings):
     # where it listens
     host: str = Field(default="127.0.0.1", description="Address to bind to; loopback by default.")
     port: int = Field(default=8080, ge=0, le=65535, description="Port to bind to.")
-    public_url: str = Field(
-        default="http://127.0.0.1:8080",
+    public_url: str | None = Field(
+        default=None,
         description="Address under which browsers reach the service; https unless loopback.",
     )
     allowed_hosts: tuple[str, ...] = Field(
@@ -202,7 +202,11 @@ class Settings(BaseSettings):
     @property
     def is_https(self) -> bool:
         """Browsers reach the service over https."""
-        return self.public_url.startswith("https://")
+        return self.find_public_url().startswith("https://")
+
+    def find_public_url(self) -> str:
+        """Give the address for browsers, loopback at our port when none is set."""
+        return (self.public_url or f"http://127.0.0.1:{self.port}").rstrip("/")
 
     def find_database_url(self) -> str:
         """Give the address of the database, SQLite in the data folder when none is set."""
@@ -213,7 +217,7 @@ class Settings(BaseSettings):
     def list_hosts(self) -> frozenset[str]:
         """Give the names that the Host header may carry, without port."""
         names = {"127.0.0.1", "localhost", "::1", self.host, *self.allowed_hosts}
-        public = urlsplit(self.public_url).hostname
+        public = urlsplit(self.find_public_url()).hostname
         return frozenset(name.lower() for name in (*names, public) if name)
 
 
