@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from models.bundle.manifest import Folds, Manifest, Origin
 from models.detector import Detector
+from models.networks.reconstruction import Network
 from models.pipeline import ScoringPipeline
 from models.specs import (
     ErrorMapSpec,
@@ -86,10 +87,15 @@ def build_detector(cohort: Cohort, kind: str = "vae") -> Detector:
         score=ScoreSpec(heads=heads),
         region=RegionSpec(error_map=errors, pixel_quantile=0.99),
     )
+    return calibrate_pipeline(spec, make_network(kind), cohort)
+
+
+def calibrate_pipeline(spec: PipelineSpec, network: Network, cohort: Cohort) -> Detector:
+    """Learn the healthy scale, the calibration and the domain around a network as it is."""
     folds = split_folds(cohort.scans("train"), FOLDS, np.random.default_rng([0, 1]))
-    bare = ScoringPipeline(spec, make_network(kind), None, None)
+    bare = ScoringPipeline(spec, network, None, None)
     healthy = learn_healthy(bare, folds.fusion, np.random.default_rng(2), lambda _: None)
-    pipeline = ScoringPipeline(spec, make_network(kind), healthy, None)
+    pipeline = ScoringPipeline(spec, network, healthy, None)
     held_out = score_fold(pipeline, folds.calibration, lambda _: None)
     promise = PromiseSpec(rate=0.2, confidence=0.8)
     statistics = np.array(score_fold(pipeline, folds.fit, lambda _: None).statistics)
