@@ -4,41 +4,82 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from secrets import SystemRandom
 
 from fastapi import FastAPI
-from pydantic import BaseModel
 from starlette.types import ASGIApp
 
 from app.analysis.opening import list_limits, open_line
 from app.analysis.routes import router as analysis_router
 from app.analysis.shelf import ScanShelf
 from app.analysis.tasks import ScoringLine
-from app.auth.access import Access, CookieRules, Public, build_life
+from app.auth.access import Access, CookieRules, build_life
 from app.auth.limits import RateLimiter
 from app.auth.oidc import OidcProvider, OidcRules
 from app.auth.passwords import Passwords
 from app.auth.permissions import Role
 from app.auth.routes import router as access_router
+from app.bundles.folder import BundleFolder
+from app.bundles.operation import BundleOperator, BundleRules
+from app.bundles.routes import router as bundles_router
 from app.cases.routes import router as cases_router
 from app.cases.viewing import ViewLog
 from app.clock import Clock, SystemClock
 from app.error_handlers import add_error_handlers
+from app.health.metrics import Metrics
+from app.health.routes import router as health_router
+from app.health.service import ReadinessProbe
 from app.intake.routes import router as intake_router
 from app.intake.service import Intake
 from app.intake.unpacker import Unpacker
 from app.middleware import BodyLimits, RequestGuard, RequestRules
 from app.settings import Settings
 from app.storage.opening import Storage, open_storage
+from app.webhooks.service import WebhookRules, announce_finding
+from app.webhooks.tasks import Messenger
 
 _LOG = logging.getLogger(__name__)
 SHUTDOWN_S = 50.0
+ROUTERS = (
+    access_router,
+    intake_router,
+    cases_router,
+    analysis_router,
+    bundles_router,
+    health_router,
+)
 UPLOADS = ("/api/v1/scans", "/api/v1/bundles", "/dicom-web")
 
 
-class Health(BaseModel):
-    """The service runs."""
+@dataclass(frozen=True, slots=True)
+class Road:
+    """Everything that has a life, started and stopped in order."""
 
-    status: str = "ok"
+    storage: Storage
+    line: ScoringLine
+    unpacker: Unpacker
+    bundles: BundleOperator
+    probe: ReadinessProbe
+    messenger: Messenger
+
+    def start(self) -> None:
+        """Start the threads; the live bundle is loaded while requests are answered already."""
+        self.line.engine.start()
+        self.line.start(self.line.decoders.count)
+        self.messenger.start()
+        self.bundles.start()
+
+    def stop(self, timeout_s: float) -> None:
+        """Score what was accepted, then end everything."""
+        self.bundles.stop()
+        self.line.stop(timeout_s)
+        self.messenger.stop()
+        self.line.decoders.close()
+        self.unpacker.close()
+        self.probe.close()
+        self.storage.close()
 
 
 class Service(FastAPI):
@@ -50,7 +91,10 @@ class Service(FastAPI):
     def build_middleware_stack(self) -> ASGIApp:
         """Put the guard around everything."""
         inner = super().build_middleware_stack()
-        return RequestGuard(inner, rules=self.guard_rules, clock=self.clock)
+        metrics: Metrics = self.state.metrics
+        return RequestGuard(
+            inner, rules=self.guard_rules, clock=self.clock, observe=metrics.count_answer
+        )
 
 
 def create_app(settings: Settings, clock: Clock | None = None) -> Service:
@@ -70,51 +114,63 @@ def create_app(settings: Settings, clock: Clock | None = None) -> Service:
     service.state.settings = settings
     service.state.storage = storage
     service.state.access = _build_access(settings, storage, clock)
-    _add_road(service, settings, storage, clock)
+    service.state.road = _build_road(service, settings, storage)
     add_error_handlers(service)
-    for router in (access_router, intake_router, cases_router, analysis_router):
+    for router in ROUTERS:
         service.include_router(router)
-    service.add_api_route("/healthz", show_health, methods=["GET"], tags=["health"])
     return service
-
-
-async def show_health(_public: Public) -> Health:
-    """Tell that the service runs; asks nothing of database, store or engine."""
-    return Health()
 
 
 @asynccontextmanager
 async def _live(service: FastAPI) -> AsyncIterator[None]:
-    line: ScoringLine = service.state.line
-    await asyncio.to_thread(_start, service)
+    road: Road = service.state.road
+    road.start()
     _LOG.info("service started")
     yield
-    await asyncio.to_thread(line.stop, SHUTDOWN_S)
-    line.decoders.close()
-    service.state.unpacker.close()
-    service.state.storage.close()
+    await asyncio.to_thread(road.stop, SHUTDOWN_S)
     _LOG.info("service stopped")
 
 
-def _start(service: FastAPI) -> None:
-    line: ScoringLine = service.state.line
-    line.engine.start()
-    line.start(line.decoders.count)
-    if service.state.settings.bundle is not None:
-        line.decoders.start()
-        line.engine.choose_live(line.engine.load(service.state.settings.bundle))
-        line.recover()
-
-
-def _add_road(service: Service, settings: Settings, storage: Storage, clock: Clock) -> None:
-    """Lay the road of a scan: intake, line, shelf."""
+def _build_road(service: Service, settings: Settings, storage: Storage) -> Road:
+    """Lay the road of a scan, from intake to webhook; nothing moves on it yet."""
+    clock = service.clock
     line = open_line(settings, storage, clock)
     unpacker = Unpacker(storage.blobs, list_limits(settings))
-    service.state.line = line
-    service.state.unpacker = unpacker
+    hooks = _list_hooks(settings)
+    metrics = Metrics(line)
+    line.keeper.announcers += [metrics.count_finding, partial(announce_finding, hooks)]
+    service.state.metrics = metrics
     service.state.intake = Intake(storage, unpacker, line, clock)
     service.state.shelf = ScanShelf(storage, line.decoders, settings.shown_pixels)
     service.state.views = ViewLog(storage.database, clock)
+    service.state.probe = ReadinessProbe(storage, line)
+    service.state.bundles = BundleOperator(
+        storage.database,
+        BundleFolder(settings.data_folder / "bundles", settings.max_upload_bytes),
+        line.engine,
+        clock,
+        BundleRules(settings.bundle, partial(_open_for_scans, line, unpacker)),
+    )
+    return Road(
+        storage=storage,
+        line=line,
+        unpacker=unpacker,
+        bundles=service.state.bundles,
+        probe=service.state.probe,
+        messenger=Messenger(storage.database, hooks, clock, SystemRandom().random),
+    )
+
+
+def _open_for_scans(line: ScoringLine, unpacker: Unpacker) -> None:
+    """A bundle is live: start what reads scans, and score what waits since the last run."""
+    unpacker.warm()
+    line.decoders.start()
+    line.recover()
+
+
+def _list_hooks(settings: Settings) -> WebhookRules:
+    secret = settings.webhook_secret.get_secret_value() if settings.webhook_secret else ""
+    return WebhookRules(settings.webhook_urls, frozenset(settings.webhook_events), secret.encode())
 
 
 def _build_rules(settings: Settings) -> RequestRules:

@@ -5,7 +5,7 @@ an address may hold what a caller typed.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -17,6 +17,8 @@ from app.errors import BodyTooLarge, EncodedBody, RequestError, UnknownHost
 from app.request_context import choose_request_id, request_id
 
 _LOG = logging.getLogger("app.access")
+
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 SAFE_HEADERS: Mapping[str, str] = {
     "Content-Security-Policy": (
@@ -56,13 +58,29 @@ class RequestRules:
     is_https: bool
 
 
+@dataclass(frozen=True, slots=True)
+class AnswerFacts:
+    """What is logged and counted of an answer; `route` is the template, never the address."""
+
+    method: str
+    route: str | None
+    status: int | None
+    duration_s: float
+
+
+Observe = Callable[[AnswerFacts], None]
+
+
 class RequestGuard:
     """The outermost layer of the service."""
 
-    def __init__(self, app: ASGIApp, *, rules: RequestRules, clock: Clock) -> None:
+    def __init__(
+        self, app: ASGIApp, *, rules: RequestRules, clock: Clock, observe: Observe | None = None
+    ) -> None:
         self.app = app
         self.rules = rules
         self.clock = clock
+        self.observe = observe
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -76,8 +94,16 @@ class RequestGuard:
         try:
             await self._answer(scope, headers, exchange)
         finally:
-            _log_answer(scope, exchange.status, self.clock.elapsed_s() - started_s)
+            self._tell(scope, exchange.status, self.clock.elapsed_s() - started_s)
             request_id.reset(token)
+
+    def _tell(self, scope: Scope, status: int | None, duration_s: float) -> None:
+        method = scope["method"] if scope["method"] in METHODS else "OTHER"
+        route = getattr(scope.get("route"), "path", None)
+        facts = AnswerFacts(method, route, status, duration_s)
+        _log_answer(facts)
+        if self.observe is not None:
+            self.observe(facts)
 
     async def _answer(self, scope: Scope, headers: Headers, exchange: "_Exchange") -> None:
         refusal = self._find_refusal(headers, exchange.limit_bytes)
@@ -153,11 +179,11 @@ def _cut_port(host: str) -> str:
     return host.partition(":")[0].lower()
 
 
-def _log_answer(scope: Scope, status: int | None, duration_s: float) -> None:
+def _log_answer(facts: AnswerFacts) -> None:
     fields = {
-        "method": scope["method"],
-        "route": getattr(scope.get("route"), "path", None),
-        "status": status,
-        "duration_ms": round(duration_s * 1000, 2),
+        "method": facts.method,
+        "route": facts.route,
+        "status": facts.status,
+        "duration_ms": round(facts.duration_s * 1000, 2),
     }
     _LOG.info("answered", extra={"fields": fields})

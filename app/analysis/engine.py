@@ -58,6 +58,7 @@ class Engine:
         self._queue = ScanQueue(limits)
         self._detectors: dict[str, Detector] = {}
         self._live: str | None = None
+        self.candidate: str | None = None
         self._failure = ""
         self._loading = Lock()
         self._thread = Thread(target=self._run, name="engine", daemon=True)
@@ -119,16 +120,19 @@ class Engine:
             self._detectors.setdefault(detector.digest, detector)
             return detector.digest
 
-    def choose_live(self, digest: str) -> None:
-        """Examine every batch from now on under this loaded bundle."""
-        if digest not in self._detectors:
+    def choose(self, live: str, candidate: str | None) -> None:
+        """Use loaded bundles from the next batch on, and unload those that were in use before."""
+        if not {live, candidate or live} <= self._detectors.keys():
             raise EngineUnavailable("the bundle is not loaded")
-        self._live = digest
+        before = {self._live, self.candidate}
+        self._live, self.candidate = live, candidate
         self._failure = ""
+        for digest in before:
+            self.unload(digest or "")
 
-    def keep_only(self, digests: frozenset[str]) -> None:
-        """Unload every bundle that is neither live nor named."""
-        for digest in self.loaded - digests - {self._live}:
+    def unload(self, digest: str) -> None:
+        """Take a bundle off the device, unless it is in use."""
+        if digest not in {self._live, self.candidate}:
             self._detectors.pop(digest, None)
 
     def fail(self, reason: str) -> None:

@@ -52,7 +52,6 @@ class ScoringLine:
         self.engine = engine
         self.decoders = decoders
         self.keeper = Keeper(storage, clock, limits.max_cases, self._settle)
-        self.candidate: str | None = None
         self._storage = storage
         self._clock = clock
         self._limits = limits
@@ -186,8 +185,8 @@ class ScoringLine:
             self._leave(case_id)
             raise
         task.future.add_done_callback(lambda done: self._note(case_id, done, is_shown=True))
-        if self.candidate is not None:
-            self._submit_shadow(case_id, scan, self.candidate)
+        if self.engine.candidate is not None:
+            self._submit_shadow(case_id, scan, self.engine.candidate)
 
     def _submit_shadow(self, case_id: UUID, scan: DecodedScan, digest: str) -> None:
         """Score beside the live bundle; whatever goes wrong there concerns nobody else."""

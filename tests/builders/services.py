@@ -1,5 +1,6 @@
 """A whole service in memory: settings, keys, clients."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ from app.auth.service import KeyOrder, create_key
 from app.main import Service, create_app
 from app.settings import Settings
 
+READY_S = 60.0
 ADDRESS = "http://127.0.0.1:8080"
 
 
@@ -39,8 +41,21 @@ def make_key(service: Service, *scopes: Permission, name: str = "tool") -> dict[
 
 @contextmanager
 def run_service(settings: Settings, role: Role = Role.ADMIN) -> Iterator[TestClient]:
-    """Run a service inside this process; its client holds a key with all of a role."""
+    """Run a service inside this process; its client holds a key with all of a role.
+
+    With a bundle in the settings it is ready when this yields.
+    """
     service = create_app(settings)
     with TestClient(service, base_url=ADDRESS, raise_server_exceptions=False) as client:
         client.headers.update(make_key(service, *ROLES[role]))
+        if settings.bundle is not None:
+            await_ready(client)
         yield client
+
+
+def await_ready(client: TestClient) -> None:
+    """Wait until scans are taken in."""
+    deadline = time.monotonic() + READY_S
+    while (answer := client.get("/readyz")).status_code != 200:
+        assert time.monotonic() < deadline, answer.text
+        time.sleep(0.05)

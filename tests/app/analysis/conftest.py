@@ -24,5 +24,5 @@ def idle_engine() -> Iterator[Engine]:
 @pytest.fixture
 def engine(idle_engine: Engine, tiny_bundle: Path) -> Engine:
     """An engine that is ready."""
-    idle_engine.choose_live(idle_engine.load(tiny_bundle))
+    idle_engine.choose(idle_engine.load(tiny_bundle), None)
     return idle_engine

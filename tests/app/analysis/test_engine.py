@@ -117,14 +117,13 @@ def test_a_failure_is_told_until_a_bundle_loads(engine):
 
     engine.fail("digest_mismatch")
     failed = engine.status
-    engine.choose_live(digest)
+    engine.choose(digest, None)
 
     assert (failed.state, failed.reason) == (EngineState.FAILED, "digest_mismatch")
     assert engine.status.state is EngineState.READY
 
 
-def test_bundles_are_swapped_under_load_without_losing_a_scan(engine, other_bundle):
-    first, second = engine.status.live_digest, engine.load(other_bundle)
+def test_bundles_are_swapped_under_load_without_losing_a_scan(engine, tiny_bundle, other_bundle):
     tasks = []
 
     def send():
@@ -132,13 +131,16 @@ def test_bundles_are_swapped_under_load_without_losing_a_scan(engine, other_bund
 
     sender = threading.Thread(target=send)
     sender.start()
-    for digest in [second, first] * 10:
-        engine.choose_live(digest)
+    chosen = [engine.status.live_digest]
+    for folder in [other_bundle, tiny_bundle] * 3:
+        chosen.append(engine.load(folder))
+        engine.choose(chosen[-1], None)
     sender.join(WAIT_S)
 
-    digests = {task.future.result(WAIT_S).digest for task in tasks}
-    assert len(tasks) == 40
-    assert digests <= {first, second}
+    digests = [task.future.result(WAIT_S).digest for task in tasks]
+    assert len(digests) == 40
+    assert set(digests) <= set(chosen)
+    assert engine.loaded == {chosen[-1]}
 
 
 def test_a_scan_can_be_examined_under_a_bundle_that_is_not_live(engine, other_bundle):
@@ -150,14 +152,20 @@ def test_a_scan_can_be_examined_under_a_bundle_that_is_not_live(engine, other_bu
     assert engine.status.live_digest != other
 
 
-def test_only_the_live_bundle_and_those_named_stay_on_the_device(engine, other_bundle):
-    other = engine.load(other_bundle)
+def test_only_bundles_in_use_stay_on_the_device(engine, other_bundle):
+    live, other = engine.status.live_digest, engine.load(other_bundle)
 
-    engine.keep_only(frozenset({other}))
-    kept = engine.loaded
-    engine.keep_only(frozenset())
+    engine.choose(live, other)
+    in_use = engine.loaded
+    engine.choose(live, None)
 
-    assert kept == {other, engine.status.live_digest}
+    assert in_use == {live, other}
+    assert engine.loaded == {live}
+
+
+def test_a_bundle_in_use_is_not_unloaded(engine):
+    engine.unload(engine.status.live_digest)
+
     assert engine.loaded == {engine.status.live_digest}
 
 

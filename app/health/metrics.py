@@ -1,0 +1,74 @@
+"""Numbers for Prometheus: no names, no identifiers, labels from short fixed lists only."""
+
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from sqlalchemy.orm import Session
+
+from app.analysis.engine import EngineState
+from app.analysis.tasks import ScoringLine
+from app.cases.tables import CaseRow, FindingRow
+from app.middleware import AnswerFacts
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)
+
+
+class Metrics:
+    """The counters of one application."""
+
+    def __init__(self, line: ScoringLine) -> None:
+        self._registry = CollectorRegistry()
+        self._answers = Histogram(
+            "aegle_request_seconds",
+            "Duration of requests.",
+            ["method", "route", "status"],
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        self._findings = Counter(
+            "aegle_findings", "Findings made.", ["verdict"], registry=self._registry
+        )
+        self._delays = Histogram(
+            "aegle_case_seconds",
+            "From acknowledged to scored.",
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        self._registry.register(_LineCollector(line))
+
+    def count_answer(self, facts: AnswerFacts) -> None:
+        """Count an answered request by the template of its route."""
+        route = facts.route or "none"
+        self._answers.labels(facts.method, route, str(facts.status or 0)).observe(facts.duration_s)
+
+    def count_finding(self, _session: Session, case: CaseRow, finding: FindingRow) -> None:
+        """Count a finding that is shown."""
+        self._findings.labels(finding.verdict).inc()
+        self._delays.observe((finding.made_at - case.received_at).total_seconds())
+
+    def write(self) -> bytes:
+        """Give the numbers of this moment in Prometheus' text format."""
+        return generate_latest(self._registry)
+
+
+class _LineCollector(Collector):
+    """What is read at the moment it is asked for."""
+
+    def __init__(self, line: ScoringLine) -> None:
+        self._line = line
+
+    def collect(self) -> Iterator[Metric]:
+        """Give the state of line and engine."""
+        engine = self._line.engine
+        yield GaugeMetricFamily("aegle_cases_waiting", "Cases on the line.", self._line.case_count)
+        yield GaugeMetricFamily(
+            "aegle_scans_queued", "Decoded scans before the engine.", engine.waiting_count
+        )
+        state = GaugeMetricFamily(
+            "aegle_engine_state", "1 for the present state.", labels=["state"]
+        )
+        for name in EngineState:
+            state.add_metric([name.value], float(engine.status.state is name))
+        yield state
