@@ -8,7 +8,10 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import nibabel.casting
 import nibabel.filebasedimages
+import nibabel.fileholders
+import nibabel.orientations
 import nibabel.spatialimages
 import nibabel.wrapstruct
 import PIL.Image
@@ -41,10 +44,18 @@ _CONTRADICTIONS = (
     binascii.Error,
     struct.error,
     zipfile.BadZipFile,
+    zipfile.LargeZipFile,
     zlib.error,
+    pydicom.errors.BytesLengthException,
     pydicom.errors.InvalidDicomError,
+    nibabel.casting.CastingError,
+    nibabel.casting.FloatingError,
     nibabel.filebasedimages.ImageFileError,
+    nibabel.fileholders.FileHolderError,
+    nibabel.orientations.OrientationError,
     nibabel.spatialimages.HeaderDataError,
+    nibabel.spatialimages.HeaderTypeError,
+    nibabel.spatialimages.ImageDataError,
     nibabel.wrapstruct.WrapStructError,
 )
 

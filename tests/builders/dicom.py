@@ -89,13 +89,12 @@ def build_dicom(pixels: NDArray[Any], **attributes: Any) -> bytes:
 
 def build_slice(position_mm: float, value: int = 0, **attributes: Any) -> bytes:
     """Give an axial CT slice of one value at a height."""
-    return build_dicom(
-        np.full((8, 6), value, dtype=np.uint16),
-        ImageOrientationPatient=AXIAL,
-        ImagePositionPatient=[0.0, 0.0, position_mm],
-        PixelSpacing=[0.5, 0.5],
-        **attributes,
-    )
+    geometry = {
+        "ImageOrientationPatient": AXIAL,
+        "ImagePositionPatient": [0.0, 0.0, position_mm],
+        "PixelSpacing": [0.5, 0.5],
+    }
+    return build_dicom(np.full((8, 6), value, dtype=np.uint16), **{**geometry, **attributes})
 
 
 def build_encoded(frames: list[bytes], syntax: str, **attributes: Any) -> bytes:

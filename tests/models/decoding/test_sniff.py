@@ -26,7 +26,6 @@ VOXELS = np.zeros((3, 3, 3), np.int16)
         (build_zip({"a": b"b"}), "zip"),
         (build_dicom(make_ramp()), "dicom"),
         (build_dicom(make_ramp())[132:], "dicom"),
-        (read_bundled("no_meta.dcm"), "dicom"),
         (read_bundled("ExplVR_BigEndNoMeta.dcm"), "dicom"),
         (read_bundled("ExplVR_LitEndNoMeta.dcm"), "dicom"),
         (encode_picture(PICTURE, "TIFF")[:8].ljust(128, b"\0") + b"DICM", "dicom"),
