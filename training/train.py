@@ -16,9 +16,10 @@ from torch import nn
 from models.bundle.card import CardFacts
 from models.bundle.manifest import Folds as FoldsRecord
 from models.bundle.manifest import Manifest, Origin
+from models.calibration import MINIMUM_PATIENTS
 from models.decoding.limits import DecodeLimits
 from models.detector import Detector
-from models.errors import BundleError
+from models.errors import BundleError, TooFewHealthyScans
 from models.networks.statistics import compute_image_statistics
 from models.pipeline import ScoringPipeline, list_error_maps
 from training.calibrate import calibrate_fold, learn_domain, score_fold
@@ -98,6 +99,7 @@ def train_bundle(run: TrainingRun, group: Group, watch: TrainingWatch) -> str | 
         raise BundleError(f"{run.out} is there already; choose another folder or remove it")
     clock = _Clock()
     folds = _split(run)
+    _check_calibration(folds)
     with clock.time("cache"):
         cache = _open_cache(run, folds, watch)
     fit_slices = cache.select(folds.fit)
@@ -139,6 +141,16 @@ def split_cohort(cohort: Cohort, recipe: Recipe, seed: int) -> Folds:
 
 def _split(run: TrainingRun) -> Folds:
     return split_cohort(run.cohort, run.recipe, run.seed)
+
+
+def _check_calibration(folds: Folds) -> None:
+    """Refuse, before the hours of the fit, a cohort too small for any promise."""
+    patients = len({scan.patient for scan in folds.calibration})
+    if patients < MINIMUM_PATIENTS:
+        raise TooFewHealthyScans(
+            f"the calibration fold has {patients} patients, expected {MINIMUM_PATIENTS} or more: "
+            "give more healthy patients, or that fold a larger share in the recipe"
+        )
 
 
 def _open_cache(run: TrainingRun, folds: Folds, watch: TrainingWatch) -> SliceCache:
