@@ -8,7 +8,6 @@ import struct
 from dataclasses import dataclass
 
 from models.decoding.dicom_layout import PixelLayout
-from models.decoding.frame_check import check_enough_bytes
 from models.errors import CorruptScan
 
 _JPEG_START = b"\xff\xd8"
@@ -18,9 +17,6 @@ _JP2_SEARCH_BYTES = 4096
 _FRAME_MARKERS = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC} | {0xF7}
 _LOSSLESS_MARKERS = {0xC3, 0xC7, 0xCB, 0xCF}
 _BARE_MARKERS = {0x01, *range(0xD0, 0xD9)}
-# A run of PackBits turns two bytes into 128 (PS3.5 G.3).
-_RLE_RATIO = 64
-_RLE_HEADER_BYTES = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,26 +56,6 @@ def check_codestream(found: Codestream, layout: PixelLayout) -> None:
             f"a frame of {found.rows} x {found.columns} pixels of {found.samples} samples was"
             f" found, the header declares {layout.rows} x {layout.columns} of {layout.samples}"
         )
-
-
-def check_rle(frame: bytes, layout: PixelLayout) -> None:
-    """Refuse an RLE frame whose segments cannot hold the pixels declared (PS3.5 G.5).
-
-    Raises:
-        CorruptScan: wrong number or place of segments, or too few bytes.
-    """
-    if len(frame) < _RLE_HEADER_BYTES:
-        raise CorruptScan("an RLE frame is shorter than its header")
-    count, *starts = struct.unpack_from("<16L", frame)
-    expected = layout.samples * max(layout.bits_allocated // 8, 1)
-    if count != expected:
-        raise CorruptScan(f"an RLE frame has {count} segments, expected {expected}")
-    ends = [*starts[1:count], len(frame)]
-    segment_bytes = layout.frame_bytes // expected
-    for start, end in zip(starts[:count], ends, strict=True):
-        if not _RLE_HEADER_BYTES <= start <= end <= len(frame):
-            raise CorruptScan("a segment of an RLE frame lies outside of it")
-        check_enough_bytes(end - start, segment_bytes, _RLE_RATIO)
 
 
 def _read_jpeg(frame: bytes) -> Codestream:

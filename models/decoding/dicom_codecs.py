@@ -25,10 +25,10 @@ from pydicom.uid import (
 from models.decoding.codestream import (
     Codestream,
     check_codestream,
-    check_rle,
     read_codestream,
 )
 from models.decoding.dicom_layout import PixelLayout
+from models.decoding.dicom_rle import decode_rle, unpack_bits
 from models.decoding.inflate import inflate
 from models.errors import CorruptScan, UnsupportedEncoding
 
@@ -47,9 +47,7 @@ _CODESTREAMS = frozenset(
     }
 )
 # The others are left to the order that pydicom tries its plugins in.
-_PREFERRED_PLUGINS = {
-    str(syntax): "pylibjpeg" for syntax in (JPEG2000Lossless, JPEG2000, RLELossless)
-}
+_PREFERRED_PLUGINS = {str(syntax): "pylibjpeg" for syntax in (JPEG2000Lossless, JPEG2000)}
 _MAX_8_BIT = 8
 
 
@@ -75,10 +73,7 @@ def decode_frame(frame: bytes, layout: PixelLayout) -> StoredFrame:
     if layout.syntax == _DEFLATED_FRAME:
         return StoredFrame(_inflate_frame(frame, layout), layout.photometric)
     if layout.syntax == RLELossless:
-        check_rle(frame, layout)
-        if layout.bits_allocated == 1:
-            return StoredFrame(_unpack_rle_bits(frame, layout), layout.photometric)
-        return _decode_by_pydicom(frame, layout)
+        return StoredFrame(decode_rle(frame, layout), layout.photometric)
     if layout.syntax not in _CODESTREAMS:
         raise UnsupportedEncoding("the transfer syntax has no decoder here")
     found = read_codestream(frame)
@@ -131,20 +126,9 @@ def _decode_deep_jpeg(frame: bytes, found: Codestream, layout: PixelLayout) -> N
 def _inflate_frame(frame: bytes, layout: PixelLayout) -> NDArray[np.generic]:
     plain = inflate(frame, -zlib.MAX_WBITS, layout.frame_bytes + 1)
     if layout.bits_allocated == 1:
-        return _unpack_bits(plain, layout)
+        return unpack_bits(np.frombuffer(plain, dtype=np.uint8), layout)
     if layout.samples != 1 or layout.bits_allocated not in {8, 16, 32}:
         raise UnsupportedEncoding("deflated frames are read with one sample of whole bytes only")
     kind = "i" if layout.is_signed else "u"
     values = np.frombuffer(plain, dtype=f"<{kind}{layout.bits_allocated // 8}")
     return values[: layout.rows * layout.columns].reshape(layout.rows, layout.columns)
-
-
-def _unpack_rle_bits(frame: bytes, layout: PixelLayout) -> NDArray[np.generic]:
-    return _unpack_bits(bytes(imagecodecs.packbits_decode(frame[64:])), layout)
-
-
-def _unpack_bits(packed: bytes, layout: PixelLayout) -> NDArray[np.generic]:
-    """Give uint8 [H, W], 0 or 1; the first pixel is the lowest bit (PS3.5 8.1.1)."""
-    count = layout.rows * layout.columns
-    bits = np.unpackbits(np.frombuffer(packed, dtype=np.uint8), bitorder="little", count=count)
-    return bits.reshape(layout.rows, layout.columns)
