@@ -10,6 +10,11 @@ from tests.builders.bundles import train_tiny_bundle
 from tests.builders.evaluations import write_lesion_cohort
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the flag that writes the tables of facts anew."""
+    parser.addoption("--rewrite-golden", action="store_true", help="write tests/golden anew")
+
+
 @pytest.fixture(scope="session")
 def tiny_cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A cohort of pictures with blobs for lesions; read it, never write to it."""

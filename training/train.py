@@ -95,8 +95,7 @@ def train_bundle(run: TrainingRun, group: Group, watch: TrainingWatch) -> str | 
     Raises:
         AegleError: the leaf says what is wrong with cohort, recipe or checkpoint.
     """
-    if run.out.exists():
-        raise BundleError(f"{run.out} is there already; choose another folder or remove it")
+    check_place(run.out)
     clock = _Clock()
     folds = _split(run)
     _check_calibration(folds)
@@ -120,6 +119,16 @@ def train_bundle(run: TrainingRun, group: Group, watch: TrainingWatch) -> str | 
         dropped=len(cache.unread),
     )
     return publish_bundle(detector, _average_slices(fit_slices), facts, run.out)
+
+
+def check_place(out: Path) -> None:
+    """Refuse a folder that is there already.
+
+    Raises:
+        BundleError: it is.
+    """
+    if out.exists():
+        raise BundleError(f"{out} is there already; choose another folder or remove it")
 
 
 def compute_cohort_digest(cohort: Cohort) -> str:

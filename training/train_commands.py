@@ -17,7 +17,7 @@ from training.distributed import join_group
 from training.duplicates import check_duplicates
 from training.duplicates_command import compare_files
 from training.recipe import list_recipes, read_recipe
-from training.train import TrainingRun, train_bundle
+from training.train import TrainingRun, check_place, train_bundle
 from training.watch import watch_console
 
 
@@ -58,6 +58,8 @@ def train(
     """
     is_first = os.environ.get("RANK", "0") == "0"
     console = Console(quiet=not is_first, highlight=False, soft_wrap=True)
+    chosen = read_recipe(recipe)
+    check_place(out)
     scans = read_cohort(cohort)
     if is_first:
         report = compare_files(scans, console)
@@ -69,7 +71,7 @@ def train(
     ):
         run = TrainingRun(
             cohort=scans,
-            recipe=read_recipe(recipe),
+            recipe=chosen,
             out=out,
             work=work,
             seed=seed,
