@@ -5,6 +5,8 @@ import math
 from models.decoding.limits import DecodeLimits
 from models.errors import CorruptScan, TooManyBytes, TooManyFrames, TooManyPixels
 
+_BYTE_BITS = 8
+
 
 def check_frames(rows: int, columns: int, frames: int, limits: DecodeLimits) -> None:
     """Refuse sizes that are no sizes, or that are over the limits.
@@ -48,3 +50,14 @@ def check_size(found: int, limits: DecodeLimits) -> None:
     """
     if found > limits.max_bytes:
         raise TooManyBytes(f"holds {found} bytes, the limit is {limits.max_bytes}")
+
+
+def note_used_bits(highest: float, depth: int) -> list[str]:
+    """Note where whole numbers use fewer bits than they are stored in, such as 12 of 16.
+
+    Args:
+        highest: the largest unsigned sample.
+        depth: bits of a sample as the file declares them.
+    """
+    used = max(int(highest).bit_length(), _BYTE_BITS)
+    return [f"values use {used} of {depth} bits"] if used < depth else []

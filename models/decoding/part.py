@@ -46,6 +46,8 @@ def read_head(part: Part, limits: DecodeLimits) -> bytes:
 
 def is_bundled(part: Part, limits: DecodeLimits) -> bool:
     """Whether this is a folder or an archive, which may hold many files."""
+    if isinstance(part, ZipPart):
+        return False
     if isinstance(part, Path) and part.is_dir():
         return True
     try:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from models.decoding.foreign import translate_foreign
-from models.decoding.frame_check import check_enough_bytes, check_frames
+from models.decoding.frame_check import check_enough_bytes, check_frames, note_used_bits
 from models.decoding.limits import DecodeLimits
 from models.decoding.luminance import compute_luminance, has_color
 from models.decoding.scan import DecodedScan
@@ -40,6 +40,8 @@ def decode_raster(content: bytes, kind: str, limits: DecodeLimits) -> DecodedSca
             check_frames(image.height, image.width, 1, limits)
             notes = _note_image(image)
             samples = _read_samples(content, image, depth)
+    if samples.dtype.kind == "u":
+        notes += note_used_bits(samples.max(), depth)
     is_color = samples.ndim == 3 and has_color(samples)
     if samples.ndim == 3:
         notes.append("colour turned to luminance" if is_color else "grey stored as colour")

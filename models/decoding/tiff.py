@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from tifffile import COMPRESSION, PHOTOMETRIC, TiffFile, TiffPage
 
 from models.decoding.foreign import translate_foreign
-from models.decoding.frame_check import check_enough_bytes, check_frames
+from models.decoding.frame_check import check_enough_bytes, check_frames, note_used_bits
 from models.decoding.limits import DecodeLimits
 from models.decoding.luminance import compute_luminance, has_color
 from models.decoding.scan import DecodedScan
@@ -40,6 +40,8 @@ def decode_tiff(content: bytes, limits: DecodeLimits) -> DecodedScan:
             pixels[index], colored = _read_page(page)
             is_color = is_color or colored
         is_inverted = first.photometric == PHOTOMETRIC.MINISWHITE
+        has_counts = first.dtype is not None and first.dtype.kind == "u" and not is_inverted
+        used = note_used_bits(pixels.max(), int(first.bitspersample)) if has_counts else []
         notes = _note_pages(len(tiff.pages) - len(pages), pixels, is_inverted, is_color)
         return DecodedScan(
             pixels=pixels,
@@ -48,7 +50,7 @@ def decode_tiff(content: bytes, limits: DecodeLimits) -> DecodedScan:
             bit_depth=int(first.bitspersample),
             is_color=is_color,
             is_inverted=is_inverted,
-            notes=notes,
+            notes=(*notes, *used),
         )
 
 

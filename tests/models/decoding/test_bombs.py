@@ -155,3 +155,14 @@ def test_a_bomb_does_not_hurt_the_bounded_child(decoder: BoundedDecoder, name: s
 
     assert seconds < 5
     assert decoder.last_cost.peak_bytes < 512 * MEBI
+
+
+def test_rle_runs_over_the_end_of_the_frame_are_left_out() -> None:
+    plane = bytes(48)
+    segments = imagecodecs.packbits_encode(plane + b"more"), imagecodecs.packbits_encode(plane)
+    header = struct.pack("<16L", 2, 64, 64 + len(segments[0]), *[0] * 13)
+
+    scan = decode_scan(build_encoded([header + b"".join(segments)], RLELossless), LIMITS)
+
+    assert scan.pixels.shape == (1, 8, 6)
+    assert not scan.pixels.any()

@@ -1,5 +1,8 @@
 """Common pictures: depth, colour, palette, and what is noted."""
 
+import struct
+import zlib
+
 import imagecodecs
 import numpy as np
 import pytest
@@ -71,6 +74,24 @@ def test_grey_stored_as_colour_keeps_its_values_exactly() -> None:
 
     np.testing.assert_array_equal(scan.pixels[0], GREY)
     assert not scan.is_color
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_twelve_bits_in_sixteen_are_noted(kind: str) -> None:
+    scan = decode_scan(encode_picture(np.full((4, 4), 4095, np.uint16), kind), LIMITS)
+
+    assert scan.notes == ("values use 12 of 16 bits",)
+    assert scan.pixels.max() == 4095
+
+
+def test_significant_bits_of_a_png_are_its_depth() -> None:
+    plain = encode_picture(DEEP, "PNG")
+    body = b"sBIT\x0c"
+    chunk = struct.pack(">I", 1) + body + struct.pack(">I", zlib.crc32(body))
+
+    scan = decode_scan(plain[:33] + chunk + plain[33:], LIMITS)
+
+    assert scan.bit_depth == 12
 
 
 def test_colour_of_sixteen_bits_is_not_cut_to_eight() -> None:
