@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from models.error_map import ErrorMap
 from models.specs import HeadSpec, ScoreSpec
@@ -46,7 +46,7 @@ class HeadScale:
     def place(self, values: Scores) -> Scores:
         """Put values on the scale: float64 [B], any unit, to float64 [B], Gaussian quantiles."""
         count = len(self.healthy)
-        quantiles = stats.norm.ppf(np.arange(1, count + 1) / (count + 1))
+        quantiles = special.ndtri(np.arange(1, count + 1) / (count + 1))
         slope = self._slope()
         inside = np.interp(values, self.healthy, quantiles)
         above = quantiles[-1] + (values - self.healthy[-1]) * slope
@@ -58,7 +58,7 @@ class HeadScale:
 
     def _slope(self) -> float:
         low, high = np.quantile(self.healthy, SLOPE_QUANTILES)
-        rise = float(stats.norm.ppf(SLOPE_QUANTILES[1]) - stats.norm.ppf(SLOPE_QUANTILES[0]))
+        rise = float(special.ndtri(SLOPE_QUANTILES[1]) - special.ndtri(SLOPE_QUANTILES[0]))
         return rise / max(float(high - low), SMALLEST_SPREAD)
 
 

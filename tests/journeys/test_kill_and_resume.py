@@ -47,15 +47,14 @@ def test_a_run_killed_with_9_resumes_to_the_weights_of_an_unbroken_run(tmp_path)
     assert unbroken.returncode == 0, unbroken.stderr
 
     command = make_command(*make_words(tmp_path, "killed"))
-    for _ in range(2):
-        process = subprocess.Popen(
-            command, cwd=tmp_path, env=make_environment(),
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-        wait_for_checkpoint(tmp_path / "work-killed", process)
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
-        assert not (tmp_path / "killed").exists()
+    process = subprocess.Popen(
+        command, cwd=tmp_path, env=make_environment(),
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    wait_for_checkpoint(tmp_path / "work-killed", process)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "killed").exists()
     resumed = run_aegle(*make_words(tmp_path, "killed"), cwd=tmp_path)
 
     assert resumed.returncode == 0, resumed.stdout + resumed.stderr
