@@ -10,7 +10,7 @@ from models.decoding.dicom_dataset import read_dicom
 from models.decoding.foreign import translate_foreign
 from models.decoding.limits import DecodeLimits
 from models.decoding.sniff import HEAD_BYTES, sniff_format
-from models.errors import DecodeError
+from models.errors import DecodeError, LimitExceeded
 from models.specs import Spec
 
 _UID = re.compile(r"[0-9]+(\.[0-9]+)*")
@@ -59,16 +59,29 @@ _UIDS = {
 
 
 def read_identity(content: bytes, limits: DecodeLimits) -> Identity:
-    """Read the facts of a file; empty for other formats and for headers that cannot be read.
+    """Read the facts of a file; empty for other formats and for headers that are broken.
 
     Runs inside the bounded child: the header is untrusted.
+
+    Raises:
+        LimitExceeded: the header asks for more than the limits allow.
     """
     try:
         if sniff_format(content[:HEAD_BYTES]) != "dicom":
             return Identity()
         with translate_foreign("the DICOM header"):
             return build_identity(read_dicom(content, limits, with_pixels=False).dataset)
+    except LimitExceeded:
+        raise
     except DecodeError:
+        return Identity()
+
+
+def find_identity(content: bytes, limits: DecodeLimits) -> Identity:
+    """Read the facts of a file, empty whatever is wrong with it: one of many in an archive."""
+    try:
+        return read_identity(content, limits)
+    except LimitExceeded:
         return Identity()
 
 

@@ -12,14 +12,18 @@ from typing import BinaryIO, Literal
 
 from pydantic import Field
 
-from app.intake.identity import Identity, read_identity
+from app.intake.identity import Identity, find_identity, read_identity
+from models.decoding.archive import ZipPart
 from models.decoding.limits import DecodeLimits
-from models.decoding.part import read_part
+from models.decoding.part import Part, read_head, read_part
 from models.decoding.series import find_scans
+from models.decoding.sniff import sniff_format
 from models.decoding.wire import LENGTH, AnswerHeader, frame_header
 from models.decoding.worker_main import confine, limit_request, read_status
 from models.errors import DecodeError, MemoryExceeded
 from models.specs import Spec
+
+_LABEL_CHARACTERS = 255
 
 
 class UnpackRequest(Spec):
@@ -72,22 +76,35 @@ def _answer(request: UnpackRequest, answers: BinaryIO) -> UnpackAnswer:
     return UnpackAnswer(kind="end")
 
 
-def _list_files(part: Path, limits: DecodeLimits, answers: BinaryIO) -> None:
-    for number, found in enumerate(find_scans(part, limits)):
+def _list_files(path: Path, limits: DecodeLimits, answers: BinaryIO) -> None:
+    if sniff_format(read_head(path, limits)) != "zip":
+        content = read_part(path, limits)
+        identity = read_identity(content, limits)
+        header = UnpackAnswer(kind="file", identity=identity, size_bytes=len(content))
+        answers.write(frame_header(header))
+        return
+    for number, found in enumerate(find_scans(path, limits)):
         for member in found.parts:
-            content = read_part(member, limits)
-            is_packed = member is not part
-            header = UnpackAnswer(
-                kind="file",
-                scan=number,
-                label=found.label.rpartition(":")[2][-255:] if is_packed else "",
-                identity=read_identity(content, limits),
-                has_bytes=is_packed,
-                size_bytes=len(content),
-            )
-            answers.write(frame_header(header))
-            if is_packed:
-                answers.write(content)
+            _hand_over(number, member, limits, answers)
+
+
+def _hand_over(number: int, member: Part, limits: DecodeLimits, answers: BinaryIO) -> None:
+    content = read_part(member, limits)
+    header = UnpackAnswer(
+        kind="file",
+        scan=number,
+        label=_name(member) if isinstance(member, ZipPart) else "",
+        identity=find_identity(content, limits),
+        has_bytes=True,
+        size_bytes=len(content),
+    )
+    answers.write(frame_header(header))
+    answers.write(content)
+
+
+def _name(member: ZipPart) -> str:
+    shown = "".join(letter if letter.isprintable() else "?" for letter in member.name)
+    return shown[-_LABEL_CHARACTERS:]
 
 
 def _refuse(error: DecodeError) -> UnpackAnswer:

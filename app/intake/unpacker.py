@@ -12,7 +12,7 @@ from app.intake.identity import Identity
 from app.intake.unpack_child import UnpackAnswer, UnpackRequest
 from app.storage.blobs import CHUNK_BYTES, BlobStore, StoredBlob
 from models.decoding.child_process import ChildProcess
-from models.decoding.limits import DecodeLimits
+from models.decoding.limits import MEBI, DecodeLimits
 from models.decoding.part import read_head
 from models.decoding.sniff import sniff_format
 from models.decoding.wire import frame_header
@@ -20,6 +20,8 @@ from models.decoding.worker import find_error
 from models.errors import CorruptScan, NoPixels, TooManyBytes
 
 _MODULE = "app.intake.unpack_child"
+_FREE_BYTES = 64 * MEBI
+_MOST_INFLATION = 50
 _HEADED = {"dicom", "zip"}
 
 
@@ -85,7 +87,8 @@ class Unpacker:
         try:
             child.await_ready()
             deadline = time.monotonic() + self._limits.series_timeout_s
-            request = UnpackRequest(path=str(source.absolute()), limits=self._limits)
+            limits = tighten_limits(self._limits, blob.size_bytes)
+            request = UnpackRequest(path=str(source.absolute()), limits=limits)
             child.send([frame_header(request)], deadline)
             while (answer := _receive(child, deadline)).kind == "file":
                 kept = self._keep(child, answer, deadline) if answer.has_bytes else blob
@@ -112,6 +115,12 @@ class Unpacker:
         if self._child is not None:
             self._child.end()
         self._child = child
+
+
+def tighten_limits(limits: DecodeLimits, size_bytes: int) -> DecodeLimits:
+    """Let an upload inflate by a factor that pictures never reach, so that bombs end early."""
+    allowed = max(_FREE_BYTES, _MOST_INFLATION * size_bytes)
+    return limits.model_copy(update={"max_inflated_bytes": min(limits.max_inflated_bytes, allowed)})
 
 
 def _receive(child: ChildProcess, deadline: float) -> UnpackAnswer:

@@ -40,15 +40,17 @@ def make_key(service: Service, *scopes: Permission, name: str = "tool") -> dict[
 
 
 @contextmanager
-def run_service(settings: Settings, role: Role = Role.ADMIN) -> Iterator[TestClient]:
+def run_service(
+    settings: Settings, role: Role = Role.ADMIN, *, awaits: bool = True
+) -> Iterator[TestClient]:
     """Run a service inside this process; its client holds a key with all of a role.
 
-    With a bundle in the settings it is ready when this yields.
+    With a bundle in the settings it is ready when this yields, unless nobody `awaits` it.
     """
     service = create_app(settings)
     with TestClient(service, base_url=ADDRESS, raise_server_exceptions=False) as client:
         client.headers.update(make_key(service, *ROLES[role]))
-        if settings.bundle is not None:
+        if awaits and settings.bundle is not None:
             await_ready(client)
         yield client
 

@@ -1,0 +1,204 @@
+import threading
+from itertools import count
+
+import pytest
+
+from app.auth.permissions import ROLES, Role
+from tests.builders.bundles import copy_bundle, edit_json, edit_weights, sign_again
+from tests.builders.evaluations import draw_scan
+from tests.builders.pictures import build_zip, encode_picture
+from tests.builders.services import await_ready, make_key, make_settings, run_service
+
+BUNDLES = "/api/v1/bundles"
+_SEEDS = count(11_000)
+
+
+@pytest.fixture
+def client(tiny_bundle, tmp_path):
+    """A ready service, called by an administrator's key."""
+    with run_service(make_settings(tmp_path, bundle=tiny_bundle)) as client:
+        yield client
+
+
+@pytest.fixture
+def other(tiny_bundle, tmp_path):
+    """Another sound bundle, under another name."""
+    folder = copy_bundle(tiny_bundle, tmp_path / "other")
+    edit_json(folder / "manifest.json", lambda manifest: manifest.update(name="other"))
+    sign_again(folder)
+    return folder
+
+
+def pack(folder, prefix=""):
+    return build_zip({prefix + path.name: path.read_bytes() for path in folder.iterdir()})
+
+
+def upload(client, content):
+    return client.post(BUNDLES, content=content, headers={"Content-Type": "application/zip"})
+
+
+def send(client, wait=60):
+    picture = encode_picture(draw_scan(next(_SEEDS), has_lesion=True), "png")
+    return client.post("/api/v1/scans", params={"wait": wait}, content=picture)
+
+
+def list_states(client):
+    return {item["name"]: item["state"] for item in client.get(BUNDLES).json()["items"]}
+
+
+def test_the_bundle_of_the_settings_is_live_at_the_first_start(client, tiny_detector):
+    item = client.get(BUNDLES).json()["items"][0]
+
+    assert (item["digest"], item["state"]) == (tiny_detector.digest, "live")
+    assert item["summary"]["recipe"] == "tiny"
+    assert "#" in client.get(f"{BUNDLES}/{item['digest']}/card").json()["markdown"]
+
+
+@pytest.mark.parametrize("prefix", ["", "mine/"])
+def test_an_uploaded_bundle_is_registered_and_can_be_activated(client, other, prefix):
+    added = upload(client, pack(other, prefix))
+    before = send(client).json()["cases"][0]["bundle_digest"]
+
+    activated = client.post(f"{BUNDLES}/{added.json()['digest']}/activate")
+
+    after = send(client).json()["cases"][0]["bundle_digest"]
+    assert (added.status_code, activated.status_code) == (201, 200)
+    assert list_states(client) == {"tiny": "retired", "other": "live"}
+    assert (before != after, after) == (True, added.json()["digest"])
+
+
+def test_rollback_makes_live_what_was_live_before(client, other, tiny_detector):
+    digest = upload(client, pack(other)).json()["digest"]
+    client.post(f"{BUNDLES}/{digest}/activate")
+
+    rolled = client.post(f"{BUNDLES}/rollback")
+
+    assert rolled.json()["digest"] == tiny_detector.digest
+    assert send(client).json()["cases"][0]["bundle_digest"] == tiny_detector.digest
+
+
+def test_there_is_nothing_to_roll_back_to_at_first(client):
+    answer = client.post(f"{BUNDLES}/rollback")
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (409, "move_not_allowed")
+
+
+def test_a_candidate_scores_beside_the_live_bundle_for_admins_alone(client, other, tiny_detector):
+    digest = upload(client, pack(other)).json()["digest"]
+    client.post(f"{BUNDLES}/{digest}/candidate")
+    reader = make_key(client.app, *ROLES[Role.READER])
+    case = send(client).json()["cases"][0]
+    address = f"/api/v1/cases/{case['id']}/history"
+
+    def list_digests(headers):
+        history = client.get(address, headers=headers).json()
+        return {row["bundle_digest"] for row in history["findings"]}, str(history["audit"])
+
+    for _ in range(200):
+        seen, _ = list_digests(None)
+        if len(seen) == 2:
+            break
+    hidden, audit = list_digests(reader)
+
+    assert seen == {tiny_detector.digest, digest}
+    assert hidden == {tiny_detector.digest}
+    assert digest not in audit
+    assert client.get(f"/api/v1/cases/{case['id']}").json()["bundle_digest"] == tiny_detector.digest
+
+
+def test_a_candidate_can_be_ended_and_the_live_bundle_not(client, other, tiny_detector):
+    digest = upload(client, pack(other)).json()["digest"]
+    client.post(f"{BUNDLES}/{digest}/candidate")
+
+    ended = client.delete(f"{BUNDLES}/{digest}/candidate")
+    live = client.delete(f"{BUNDLES}/{tiny_detector.digest}/candidate")
+
+    assert (ended.json()["state"], live.status_code) == ("retired", 409)
+
+
+def test_bundles_are_swapped_under_load_without_losing_an_upload(client, other, tiny_detector):
+    digest = upload(client, pack(other)).json()["digest"]
+    answers = []
+    sender = threading.Thread(target=lambda: answers.extend(send(client) for _ in range(30)))
+    sender.start()
+
+    for live in [digest, tiny_detector.digest] * 3:
+        assert client.post(f"{BUNDLES}/{live}/activate").status_code == 200
+    sender.join(120)
+
+    assert [answer.status_code for answer in answers] == [201] * 30
+    assert {answer.json()["cases"][0]["state"] for answer in answers} == {"scored"}
+
+
+def spoil_card(folder):
+    (folder / "card.md").write_text("better than it is")
+
+
+def spoil_scores(folder):
+    edit_weights(folder, lambda weights: weights.update(_shift_scales(weights)))
+    sign_again(folder)
+
+
+def _shift_scales(weights):
+    return {name: value + 1 for name, value in weights.items() if name.startswith("scale.")}
+
+
+def add_pickle(folder):
+    (folder / "weights.pkl").write_bytes(b"\x80\x04.")
+
+
+def drop_check(folder):
+    (folder / "check.json").unlink()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "code"),
+    [
+        (spoil_card, "digest_mismatch"),
+        (spoil_scores, "check_failed"),
+        (add_pickle, "invalid_manifest"),
+        (drop_check, "invalid_manifest"),
+    ],
+)
+def test_a_spoilt_bundle_is_refused_and_nothing_changes(client, other, spoil, code):
+    spoil(other)
+
+    answer = upload(client, pack(other))
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, code)
+    assert list_states(client) == {"tiny": "live"}
+    assert send(client).status_code == 201
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage", build_zip({"../manifest.json": b"{}"})])
+def test_what_is_no_bundle_is_refused(client, content):
+    assert upload(client, content).status_code == 422
+
+
+def test_a_bundle_that_nobody_knows_cannot_be_activated(client):
+    answer = client.post(f"{BUNDLES}/{'0' * 64}/activate")
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "bundle_not_registered")
+
+
+def test_only_admins_change_bundles(client, other):
+    digest = upload(client, pack(other)).json()["digest"]
+    reader = make_key(client.app, *ROLES[Role.READER])
+
+    refused = client.post(f"{BUNDLES}/{digest}/activate", headers=reader)
+
+    assert refused.status_code == 403
+    assert client.get(BUNDLES, headers=reader).status_code == 200
+
+
+def test_the_live_bundle_is_loaded_again_at_the_next_start(tiny_bundle, other, tmp_path):
+    settings = make_settings(tmp_path, bundle=tiny_bundle)
+    with run_service(settings) as client:
+        digest = upload(client, pack(other)).json()["digest"]
+        client.post(f"{BUNDLES}/{digest}/activate")
+
+    with run_service(settings.model_copy(update={"bundle": None})) as again:
+        await_ready(again)
+        live = again.get("/readyz").json()["live_bundle"]
+
+    assert live == digest
