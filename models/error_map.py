@@ -1,6 +1,7 @@
 """Scan and reconstruction to the error map: how far apart they are, pixel by pixel."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -17,6 +18,13 @@ SSIM_C1 = 0.01**2
 SSIM_C2 = 0.03**2
 # A Gaussian is cut at this many standard deviations.
 GAUSSIAN_REACH = 3.0
+# What does not change the smoothed distance; maps that differ in nothing else share it.
+BARE = {
+    "is_normalized": False,
+    "healthy_deviations": 0.0,
+    "healthy_floor": 1.0,
+    "erosion_share": 0.0,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,23 +69,46 @@ def build_error_map(
     Raises:
         ValueError: the two pictures differ in shape, or something the spec needs is not given.
     """
+    return build_error_maps(scan, reconstruction, {spec: healthy}, features)[spec]
+
+
+def build_error_maps(
+    scan: NormalizedScan,
+    reconstruction: Reconstruction,
+    wanted: Mapping[ErrorMapSpec, HealthyPixels | None],
+    features: nn.Module | None,
+) -> dict[ErrorMapSpec, ErrorMap]:
+    """Build several error maps of one scan; what they share is measured once.
+
+    Args:
+        scan: what the network was shown.
+        reconstruction: what it drew, same slices, same scale.
+        wanted: per error map the error of healthy scans, needed where it is normalized.
+        features: frozen network that gives feature maps; needed by the perceptual distance.
+
+    Raises:
+        ValueError: the two pictures differ in shape, or something a spec needs is not given.
+    """
     if scan.image.shape != reconstruction.image.shape:
         raise ValueError(
             f"scan {tuple(scan.image.shape)} and reconstruction "
             f"{tuple(reconstruction.image.shape)} differ in shape"
         )
-    distance = _measure_distance(scan.image, reconstruction, spec, features)
-    distance = distance.mean(dim=1, keepdim=True)
-    distance = _smooth(distance, spec)
-    if spec.is_normalized:
-        if healthy is None:
-            raise ValueError("a normalized error map needs the error of healthy scans")
-        distance = distance / (
-            healthy.mean + spec.healthy_deviations * healthy.deviation + spec.healthy_floor
-        )
     side = scan.image.shape[-1]
-    foreground = erode_foreground(scan.foreground, round(spec.erosion_share * side))
-    return ErrorMap(values=distance * foreground, foreground=foreground)
+    distances: dict[ErrorMapSpec, Tensor] = {}
+    bodies: dict[int, Tensor] = {}
+    built = {}
+    for spec, healthy in wanted.items():
+        bare = spec.model_copy(update=BARE)
+        if bare not in distances:
+            distance = _measure_distance(scan.image, reconstruction, spec, features)
+            distances[bare] = _smooth(distance.mean(dim=1, keepdim=True), spec)
+        border_px = round(spec.erosion_share * side)
+        if border_px not in bodies:
+            bodies[border_px] = erode_foreground(scan.foreground, border_px)
+        values = _divide_by_healthy(distances[bare], spec, healthy)
+        built[spec] = ErrorMap(values * bodies[border_px], bodies[border_px])
+    return built
 
 
 def compute_ssim(first: Tensor, second: Tensor, sigma_px: float) -> Tensor:
@@ -119,6 +150,7 @@ def blur(values: Tensor, sigma_px: float) -> Tensor:
 
 
 @lru_cache(maxsize=32)
+@torch.inference_mode(mode=False)  # kept and used again, also where gradients flow
 def _blur_matrix(side: int, sigma_px: float) -> Tensor:
     """Give the Gaussian as a matrix: float32 [side, side], rows sum to 1; replicate padding.
 
@@ -155,6 +187,18 @@ def erode_foreground(foreground: Tensor, pixels: int) -> Tensor:
     return grown < 0.5
 
 
+def _divide_by_healthy(
+    distance: Tensor, spec: ErrorMapSpec, healthy: HealthyPixels | None
+) -> Tensor:
+    """Give the distance in multiples of what healthy scans have there, where the spec asks."""
+    if not spec.is_normalized:
+        return distance
+    if healthy is None:
+        raise ValueError("a normalized error map needs the error of healthy scans")
+    usual = healthy.mean + spec.healthy_deviations * healthy.deviation + spec.healthy_floor
+    return distance / usual
+
+
 def _measure_distance(
     image: Tensor, reconstruction: Reconstruction, spec: ErrorMapSpec, features: nn.Module | None
 ) -> Tensor:
@@ -173,7 +217,7 @@ def _measure_distance(
 
 
 def _measure_by_variance(image: Tensor, reconstruction: Reconstruction) -> Tensor:
-    """Give the squared error over the predicted variance (Mao et al. 2020, arXiv 2003.01182)."""
+    """Give the squared error over the predicted variance (Mao et al. 2020, MICCAI, AE-U)."""
     if reconstruction.log_variance is None:
         raise ValueError("the network predicts no variance")
     return (image - reconstruction.image).square() * torch.exp(-reconstruction.log_variance)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from models.decoding.scan import DecodedScan
-from models.error_map import ErrorMap, HealthyPixels, build_error_map
+from models.error_map import ErrorMap, HealthyPixels, build_error_maps
 from models.networks.reconstruction import Network, Reconstruction
 from models.networks.statistics import compute_image_statistics
 from models.normalize import NormalizedScan, normalize_scan
@@ -108,6 +108,8 @@ class ScoringPipeline:
         self.network = network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in the stubs
         self.healthy = healthy
         self.features = features
+        pixels = healthy.pixels if healthy else {}
+        self._wanted = {each: pixels.get(name_error_map(each)) for each in list_error_maps(spec)}
 
     def score_scans(self, scans: Sequence[DecodedScan]) -> list[ScoredScan]:
         """Score scans in one batch.
@@ -160,32 +162,19 @@ class ScoringPipeline:
     def _measure(
         self, scan: DecodedScan, normalized: NormalizedScan, drawn: Reconstruction
     ) -> MeasuredScan:
-        maps: dict[ErrorMapSpec, ErrorMap] = {}
-        pooled = {}
-        for head in self.spec.score.heads:
-            error_map = self._build_once(maps, normalized, drawn, head.error_map)
-            pooled[head.name] = pool_error_map(error_map, head)
+        maps = build_error_maps(normalized, drawn, self._wanted, self.features)
+        pooled = {
+            head.name: pool_error_map(maps[head.error_map], head) for head in self.spec.score.heads
+        }
         statistics = compute_image_statistics(normalized.image, normalized.foreground)
         return MeasuredScan(
             scan=scan,
             normalized=normalized,
             reconstruction=drawn,
             pooled=pooled,
-            region_map=self._build_once(maps, normalized, drawn, self.spec.region.error_map),
+            region_map=maps[self.spec.region.error_map],
             statistics=tuple(float(value) for value in statistics.double().mean(dim=0)),
         )
-
-    def _build_once(
-        self,
-        maps: dict[ErrorMapSpec, ErrorMap],
-        normalized: NormalizedScan,
-        drawn: Reconstruction,
-        spec: ErrorMapSpec,
-    ) -> ErrorMap:
-        if spec not in maps:
-            healthy = self.healthy.pixels.get(name_error_map(spec)) if self.healthy else None
-            maps[spec] = build_error_map(normalized, drawn, spec, healthy, self.features)
-        return maps[spec]
 
 
 def list_error_maps(spec: PipelineSpec) -> tuple[ErrorMapSpec, ...]:

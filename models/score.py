@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -22,7 +23,7 @@ SMALLEST_SPREAD = 1e-12
 Scores = NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class HeadScale:
     """Where a head's value stands among the healthy scans of the fusion fold.
 
@@ -45,9 +46,7 @@ class HeadScale:
 
     def place(self, values: Scores) -> Scores:
         """Put values on the scale: float64 [B], any unit, to float64 [B], Gaussian quantiles."""
-        count = len(self.healthy)
-        quantiles = special.ndtri(np.arange(1, count + 1) / (count + 1))
-        slope = self._slope()
+        quantiles, slope = self._quantiles, self._slope
         inside = np.interp(values, self.healthy, quantiles)
         above = quantiles[-1] + (values - self.healthy[-1]) * slope
         below = quantiles[0] + (values - self.healthy[0]) * slope
@@ -56,6 +55,13 @@ class HeadScale:
         )
         return placed
 
+    @cached_property
+    def _quantiles(self) -> Scores:
+        count = len(self.healthy)
+        quantiles: Scores = special.ndtri(np.arange(1, count + 1) / (count + 1))
+        return quantiles
+
+    @cached_property
     def _slope(self) -> float:
         low, high = np.quantile(self.healthy, SLOPE_QUANTILES)
         rise = float(special.ndtri(SLOPE_QUANTILES[1]) - special.ndtri(SLOPE_QUANTILES[0]))
