@@ -5,12 +5,18 @@ import sys
 
 import typer
 
+from app import serve
+from app.audit import commands as audit_commands
+from app.auth import commands as access_commands
+from app.storage import commands as storage_commands
 from models.errors import AegleError
 from training import (
+    decode_command,
     demo_command,
     describe_commands,
     duplicates_command,
     evaluate_command,
+    operate_command,
     score_commands,
     train_commands,
 )
@@ -20,9 +26,14 @@ PARTS = (
     demo_command,
     train_commands,
     evaluate_command,
+    operate_command,
     score_commands,
     describe_commands,
     duplicates_command,
+    serve,
+    storage_commands,
+    access_commands,
+    audit_commands,
 )
 USAGE_STATUS = 2
 INTERRUPTED_STATUS = 130

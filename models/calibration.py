@@ -1,6 +1,6 @@
 """Healthy scores of a held-out cohort to the threshold, and to what may be promised of it."""
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,15 +52,48 @@ class Promise(Spec):
         )
 
 
+class ChosenPoint(Spec):
+    """An operating point chosen by a rule on labelled scans, in place of a promise.
+
+    `sensitivity` and `specificity` are (value, low, high) on those scans, with 95 % bootstrap
+    intervals over patients.
+    """
+
+    kind: Literal["labelled"] = "labelled"
+    rule: str
+    sensitivity: tuple[float, float, float]
+    specificity: tuple[float, float, float]
+    healthy: int = Field(ge=1)
+    abnormal: int = Field(ge=1)
+
+    @property
+    def rate(self) -> None:
+        """No false alarm rate is promised."""
+        return
+
+    @property
+    def statement(self) -> str:
+        """What was chosen, in one sentence."""
+        sensitivity, specificity = (
+            f"{value:.1%} ({low:.1%} to {high:.1%})"
+            for value, low, high in (self.sensitivity, self.specificity)
+        )
+        return (
+            f"Chosen by the rule {self.rule} on {self.healthy} healthy and {self.abnormal} "
+            f"abnormal scans: sensitivity {sensitivity}, specificity {specificity}. No false "
+            "alarm rate is promised."
+        )
+
+
 class Calibration(Spec):
-    """Healthy scores, one a patient, ascending, and the threshold that keeps the promise.
+    """Healthy scores, one a patient, ascending, the threshold, and what is promised of it.
 
     A scan is flagged when its score is above the threshold; a tie is not above.
     """
 
     scores: tuple[float, ...] = Field(min_length=MINIMUM_PATIENTS)
     threshold: float
-    promise: Promise
+    promise: Annotated[Promise | ChosenPoint, Field(discriminator="kind")]
 
     @model_validator(mode="after")
     def _check_order(self) -> Self:

@@ -18,7 +18,7 @@ from models.bundle.read import Bundle, read_bundle
 from models.decoding.scan import DecodedScan
 from models.error_map import HealthyPixels
 from models.errors import CheckFailed, UnscorableScan, WeightsMismatch
-from models.networks.build import build_network
+from models.networks.build import build_skeleton
 from models.networks.perceptual import build_perceptual_features
 from models.networks.reconstruction import Network
 from models.pipeline import (
@@ -81,7 +81,17 @@ class Detector:
 
         A scan that cannot be looked at is indeterminate, and spoils no other.
         """
-        prepared = [self._prepare(scan) for scan in scans]
+        return self.examine_prepared([self.prepare(scan) for scan in scans])
+
+    def prepare(self, scan: DecodedScan) -> PreparedScan | str:
+        """Normalize one scan, or say why it cannot be looked at; any thread may call this."""
+        try:
+            return self.pipeline.prepare(scan)
+        except UnscorableScan as error:
+            return str(error)
+
+    def examine_prepared(self, prepared: Sequence[PreparedScan | str]) -> list[Finding]:
+        """Examine scans that were prepared elsewhere, such as in the threads that decode."""
         usable = [each for each in prepared if isinstance(each, PreparedScan)]
         measured = iter(self.pipeline.measure(usable) if usable else ())
         return [
@@ -108,12 +118,6 @@ class Detector:
                     f"expected {expected.verdict} {expected.score}"
                 )
 
-    def _prepare(self, scan: DecodedScan) -> PreparedScan | str:
-        try:
-            return self.pipeline.prepare(scan)
-        except UnscorableScan as error:
-            return str(error)
-
     def _conclude(self, measured: MeasuredScan) -> Finding:
         scored = self.pipeline.score_measured(measured)
         objection = self.bundle.manifest.domain.find_objection(measured.scan, measured.statistics)
@@ -128,7 +132,7 @@ def load_pipeline(bundle: Bundle, device: torch.device) -> ScoringPipeline:
         WeightsMismatch: the tensors do not fit what the manifest describes.
     """
     spec = bundle.manifest.pipeline
-    network = build_network(spec.network, torch.Generator().manual_seed(0))
+    network = build_skeleton(spec.network)
     _refuse_strays(bundle)
     _fill(network, bundle, layout.NETWORK_PREFIX)
     network.to(device)
@@ -170,7 +174,7 @@ def _refuse_strays(bundle: Bundle) -> None:
 
 def _fill(network: nn.Module, bundle: Bundle, prefix: str) -> None:
     try:
-        network.load_state_dict(bundle.select_weights(prefix), strict=True)
+        network.load_state_dict(bundle.select_weights(prefix), strict=True, assign=True)
     except RuntimeError as error:
         raise WeightsMismatch(f"the tensors under {prefix} do not fit the manifest") from error
 

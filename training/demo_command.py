@@ -16,6 +16,7 @@ from models.decoding.limits import DecodeLimits
 from models.detector import Detector
 from training.card_metrics import measure_for_card
 from training.cohort import Cohort, read_cohort
+from training.dataset import decode_cohort_scan
 from training.device import DeviceName, choose_device
 from training.distributed import SINGLE
 from training.evaluate_command import evaluate_with_progress
@@ -25,7 +26,6 @@ from training.phantoms import write_demo_cohort
 from training.pictures import write_picture
 from training.recipe import read_recipe
 from training.report import write_report
-from training.score_files import score_files
 from training.train import TrainingRun, train_bundle
 from training.watch import watch_console
 
@@ -119,10 +119,8 @@ def _draw(detector: Detector, cohort: Cohort, folder: Path, console: Console) ->
     scans = cohort.scans("test")
     chosen = [scans[index] for index in range(0, len(scans), max(1, len(scans) // PICTURES))]
     with Progress(console=console, transient=True) as bars:
-        for scan in bars.track(chosen, description="draw"):
-            path = scan.rows[0].path.parent if len(scan.rows) > 1 else scan.rows[0].path
-            for number, scored in enumerate(score_files(detector, [path], DecodeLimits(), 0)):
-                if scored.finding is not None:
-                    name = f"{scan.label}-{path.stem}-{number}-{scored.finding.verdict.label}.png"
-                    write_picture(scored.finding, aside / name)
+        for number, scan in enumerate(bars.track(chosen, description="draw")):
+            finding = detector.examine([decode_cohort_scan(scan, DecodeLimits())])[0]
+            name = f"{number:02}-{scan.label}-called-{finding.verdict.label}.png"
+            write_picture(finding, aside / name)
     aside.rename(folder)

@@ -70,7 +70,7 @@ def _measure_likelihood(
 ) -> Tensor:
     """Give -log N(x; mean, variance) up to a constant: float32 [B, C, H, W], nats.
 
-    Mao et al. 2020 (arXiv 2003.01182, eq. 4); weighted by variance^beta as a constant, after
+    Mao et al. 2020 (MICCAI, eq. 4); weighted by variance^beta as a constant, after
     Seitzer et al. 2022 (arXiv 2203.09168, eq. 4).
     """
     if reconstruction.log_variance is None:
