@@ -10,6 +10,7 @@ from models.decoding.scan import DecodedScan
 from models.decoding.series import ScanSource, find_scans
 from models.detector import Detector, Finding
 from models.errors import DecodeError
+from models.pipeline import PreparedScan
 from training.scan_stream import map_in_order, open_decoders
 
 # Scans that are scored in one batch at the most, and their slices.
@@ -56,21 +57,31 @@ class _Source:
     error: DecodeError | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A scan as read, and prepared by the thread that read it; or the error that reading met."""
+
+    path: str
+    scan: DecodedScan | DecodeError
+    prepared: PreparedScan | str = ""
+
+
 def score_files(
     detector: Detector, paths: Iterable[Path], limits: DecodeLimits, workers: int
 ) -> Iterator[ScoredFile]:
     """Score every scan under the paths, in order; decoding runs in child processes beside it."""
     with open_decoders(workers, limits) as decode:
 
-        def read(source: _Source) -> tuple[_Source, DecodedScan | DecodeError]:
+        def read(source: _Source) -> _Read:
             if source.error is not None:
-                return source, source.error
+                return _Read(source.path, source.error)
             try:
-                return source, decode(source.parts)
+                scan = decode(source.parts)
             except DecodeError as error:
-                return source, error
+                return _Read(source.path, error)
+            return _Read(source.path, scan, detector.prepare(scan))
 
-        batch: list[tuple[_Source, DecodedScan | DecodeError]] = []
+        batch: list[_Read] = []
         for outcome in map_in_order(read, _list_sources(paths, limits), workers):
             batch.append(outcome)
             if _is_full(batch):
@@ -94,21 +105,19 @@ def _name(found: ScanSource) -> str:
     return str(first) if len(found.parts) == 1 and isinstance(first, Path) else found.label
 
 
-def _is_full(batch: list[tuple[_Source, DecodedScan | DecodeError]]) -> bool:
-    slices = sum(scan.slice_count for _, scan in batch if isinstance(scan, DecodedScan))
+def _is_full(batch: list[_Read]) -> bool:
+    slices = sum(each.scan.slice_count for each in batch if isinstance(each.scan, DecodedScan))
     return len(batch) >= BATCH_SCANS or slices >= BATCH_SLICES
 
 
-def _score_batch(
-    detector: Detector, batch: list[tuple[_Source, DecodedScan | DecodeError]]
-) -> Iterator[ScoredFile]:
-    scans = [scan for _, scan in batch if isinstance(scan, DecodedScan)]
-    findings = iter(detector.examine(scans))
-    for source, scan in batch:
-        if isinstance(scan, DecodedScan):
-            yield ScoredFile(source.path, scan, next(findings), None)
+def _score_batch(detector: Detector, batch: list[_Read]) -> Iterator[ScoredFile]:
+    read = [each.prepared for each in batch if isinstance(each.scan, DecodedScan)]
+    findings = iter(detector.examine_prepared(read))
+    for each in batch:
+        if isinstance(each.scan, DecodedScan):
+            yield ScoredFile(each.path, each.scan, next(findings), None)
         else:
-            yield ScoredFile(source.path, None, None, scan)
+            yield ScoredFile(each.path, None, None, each.scan)
 
 
 def _code(error: DecodeError | None) -> str:
