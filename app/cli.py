@@ -11,7 +11,6 @@ from app.auth import commands as access_commands
 from app.storage import commands as storage_commands
 from models.errors import AegleError
 from training import (
-    decode_command,
     demo_command,
     describe_commands,
     duplicates_command,
@@ -30,6 +29,7 @@ PARTS = (
     score_commands,
     describe_commands,
     duplicates_command,
+    decode_command,
     serve,
     storage_commands,
     access_commands,
