@@ -149,7 +149,7 @@ def _build_road(service: Service, settings: Settings, storage: Storage) -> Road:
         BundleFolder(settings.data_folder / "bundles", settings.max_upload_bytes),
         line.engine,
         clock,
-        BundleRules(settings.bundle, partial(_open_for_scans, line, unpacker)),
+        BundleRules(settings.bundle, partial(_warm, line, unpacker), line.recover),
     )
     return Road(
         storage=storage,
@@ -161,11 +161,10 @@ def _build_road(service: Service, settings: Settings, storage: Storage) -> Road:
     )
 
 
-def _open_for_scans(line: ScoringLine, unpacker: Unpacker) -> None:
-    """A bundle is live: start what reads scans, and score what waits since the last run."""
+def _warm(line: ScoringLine, unpacker: Unpacker) -> None:
+    """Start what reads scans, beside the loading of a bundle; a second call does nothing."""
     unpacker.warm()
     line.decoders.start()
-    line.recover()
 
 
 def _list_hooks(settings: Settings) -> WebhookRules:

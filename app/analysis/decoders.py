@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from queue import SimpleQueue
+from threading import Lock
 
 from models.decoding.limits import DecodeLimits
 from models.decoding.scan import DecodedScan
@@ -16,15 +17,17 @@ class Decoders:
     def __init__(self, limits: DecodeLimits, count: int) -> None:
         self.count = count
         self._limits = limits
+        self._starting = Lock()
         self._all: list[BoundedDecoder] = []
         self._free: SimpleQueue[BoundedDecoder] = SimpleQueue()
 
     def start(self) -> None:
-        """Start the child processes."""
-        while len(self._all) < self.count:
-            decoder = BoundedDecoder(self._limits)
-            self._all.append(decoder)
-            self._free.put(decoder)
+        """Start the child processes that are not there yet."""
+        with self._starting:
+            while len(self._all) < self.count:
+                decoder = BoundedDecoder(self._limits)
+                self._all.append(decoder)
+                self._free.put(decoder)
 
     @contextmanager
     def lend(self) -> Iterator[BoundedDecoder]:

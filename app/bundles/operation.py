@@ -55,10 +55,14 @@ class BundleLoader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class BundleRules:
-    """What follows from settings: the bundle of the first start, and what a start brings about."""
+    """The bundle of the first start, and what else is to be done around the first load.
+
+    `when_loading` is called before a bundle is loaded, `when_live` once scans can be examined.
+    """
 
     first: Path | None
-    when_live: Callable[[], None]
+    when_loading: Callable[[], None]
+    when_live: Callable[[], object]
 
 
 class BundleOperator:
@@ -191,6 +195,7 @@ class BundleOperator:
 
     def _install(self, aside: Path, by: str) -> BundleRow:
         try:
+            self._rules.when_loading()
             digest = self._loader.load(aside)
             self.folder.adopt(aside, digest)
         except AegleError:
@@ -213,6 +218,7 @@ class BundleOperator:
 
     def _load(self, digest: str) -> None:
         if digest not in self._loader.loaded:
+            self._rules.when_loading()
             self._loader.load(self.folder.find(digest))
 
     def _load_shadow(self, digest: str) -> str | None:
