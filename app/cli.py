@@ -11,6 +11,7 @@ from app.auth import commands as access_commands
 from app.storage import commands as storage_commands
 from models.errors import AegleError
 from training import (
+    decode_command,
     demo_command,
     describe_commands,
     duplicates_command,
