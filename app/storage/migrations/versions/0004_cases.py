@@ -16,6 +16,7 @@ def upgrade() -> None:
     """Take the step."""
     _create_uploads()
     _create_cases()
+    _index_cases()
     _create_instances()
     _create_findings()
     _create_reviews()
@@ -77,6 +78,9 @@ def _create_cases() -> None:
         sa.Column("reviewed_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id", name="pk_cases"),
     )
+
+
+def _index_cases() -> None:
     op.create_index(
         "ix_cases_by_score",
         "cases",
