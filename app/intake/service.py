@@ -28,6 +28,7 @@ from app.intake.identity import Identity
 from app.intake.schemas import FileReceipt, Receipt, UploadFields
 from app.intake.unpacker import UnpackedFile, UnpackedScan, Unpacker
 from app.storage.blobs import BlobDraft, StoredBlob
+from app.storage.grouping import GroupedWriter
 from app.storage.opening import Storage
 from app.storage.service import register_blob
 from models.decoding.scan import DecodedScan
@@ -75,6 +76,7 @@ class Intake:
         self.line = line
         self._unpacker = unpacker
         self._clock = clock
+        self._writer = GroupedWriter(storage.database)
 
     def accept(self, offer: Offer) -> Accepted:
         """Take an upload in; its bytes and its cases are on disk when this returns.
@@ -128,8 +130,7 @@ class Intake:
         """Commit the upload; a race with the collector or with the same upload is run again."""
         for last in (False,) * (_TRIES - 1) + (True,):
             try:
-                with self.storage.database.transaction() as session:
-                    return self._insert(session, offer, content)
+                return self._writer.run(lambda session: self._insert(session, offer, content))
             except (BlobNotFound, IntegrityError):
                 if last:
                     raise
