@@ -18,7 +18,14 @@ def register(app: typer.Typer) -> None:
 
 
 def serve() -> None:
-    """Run the service; settings come from AEGLE_... and the file named by AEGLE_SETTINGS_FILE."""
+    """Run the service; settings come from AEGLE_... and the file named by AEGLE_SETTINGS_FILE.
+
+    Examples:
+
+        aegle serve
+
+        AEGLE_BUNDLE=var/demo/bundle AEGLE_PORT=8090 aegle serve
+    """
     settings = read_settings()
     set_up_logs(settings.log_level)
     service = create_app(settings)

@@ -29,7 +29,12 @@ def verify(
         typer.Option(help="A head noted earlier, NUMBER:DIGEST, that the trail must still hold."),
     ] = None,
 ) -> None:
-    """Check that no entry was changed, removed or inserted, and print the head to note."""
+    """Check that no entry was changed, removed or inserted, and print the head to note.
+
+    Examples:
+
+        aegle audit verify
+    """
     storage = open_storage(read_settings())
     try:
         with storage.database.reading() as session:

@@ -31,7 +31,12 @@ def create(
     ] = None,
     days: Annotated[int | None, typer.Option(min=1, help="The key ends after so many.")] = None,
 ) -> None:
-    """Make an API key and print it, this once."""
+    """Make an API key and print it, this once.
+
+    Examples:
+
+        aegle keys create "CT scanner 2" --scope scans:send
+    """
     now = SystemClock().now()
     scopes = frozenset(scope) if scope else ROLES[role]
     expires_at = None if days is None else now + timedelta(days=days)
@@ -46,7 +51,12 @@ def create(
 
 @_KEYS.command("list")
 def list_all() -> None:
-    """List all API keys; secrets are not known."""
+    """List all API keys; secrets are not known.
+
+    Examples:
+
+        aegle keys list
+    """
     now = SystemClock().now()
     storage = open_storage(read_settings())
     try:
@@ -63,7 +73,12 @@ def list_all() -> None:
 def revoke(
     key: Annotated[UUID, typer.Argument(help="Id of the key, from `aegle keys list`.")],
 ) -> None:
-    """End an API key, at once and for good."""
+    """End an API key, at once and for good.
+
+    Examples:
+
+        aegle keys revoke 0190e4a0-7b1c-7d55-8a51-3f0a1d2c3b4a
+    """
     storage = open_storage(read_settings())
     try:
         with storage.database.transaction() as session:

@@ -20,7 +20,12 @@ def register(app: typer.Typer) -> None:
 
 
 def migrate() -> None:
-    """Bring the database to the schema of this release; refused when it is newer."""
+    """Bring the database to the schema of this release; refused when it is newer.
+
+    Examples:
+
+        aegle migrate
+    """
     settings = read_settings()
     settings.data_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     database = open_settings_database(settings)
@@ -36,7 +41,12 @@ def migrate() -> None:
 
 @_STORE.command("verify")
 def verify() -> None:
-    """Read every stored blob and compare it with its digest."""
+    """Read every stored blob and compare it with its digest.
+
+    Examples:
+
+        aegle store verify
+    """
     storage = open_storage(read_settings())
     checked = faulty = 0
     try:
@@ -54,7 +64,12 @@ def verify() -> None:
 
 @_STORE.command("collect")
 def collect() -> None:
-    """Remove blobs that nothing refers to."""
+    """Remove blobs that nothing refers to.
+
+    Examples:
+
+        aegle store collect
+    """
     settings = read_settings()
     storage = open_storage(settings)
     before = SystemClock().now() - timedelta(seconds=settings.collect_grace_s)
