@@ -37,6 +37,7 @@ from models.verdict import Verdict, decide, refuse
 
 # A bundle's check may differ by this much, in Gaussian quantiles, between devices and releases.
 CHECK_TOLERANCE = 1e-3
+NO_BODY = "Nothing of the body is left to look at once its border is taken off."
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +122,8 @@ class Detector:
     def _conclude(self, measured: MeasuredScan) -> Finding:
         scored = self.pipeline.score_measured(measured)
         objection = self.bundle.manifest.domain.find_objection(measured.scan, measured.statistics)
+        if objection is None and not measured.has_body:
+            objection = NO_BODY
         calibration = self.bundle.calibrations.choose(measured.scan.slice_count)
         return Finding(decide(scored.score, calibration, reason=objection), scored)
 

@@ -46,7 +46,8 @@ class MeasuredScan:
     """A scan, its reconstruction and the pooled value of each head, before any healthy scale.
 
     `pooled`: per head, float64 [S], unit of the head. `statistics`: seven image statistics,
-    averaged over the slices. `region_map`: unit of its distance, tensor pixels.
+    averaged over the slices. `region_map`: unit of its distance, tensor pixels. `has_body`: whether
+    each head has a pixel to look at in some slice, once it has taken the border off the body.
     """
 
     scan: DecodedScan
@@ -55,6 +56,7 @@ class MeasuredScan:
     pooled: Mapping[str, Scores]
     region_map: ErrorMap
     statistics: tuple[float, ...]
+    has_body: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +176,9 @@ class ScoringPipeline:
             pooled=pooled,
             region_map=maps[self.spec.region.error_map],
             statistics=tuple(float(value) for value in statistics.double().mean(dim=0)),
+            has_body=all(
+                bool(maps[head.error_map].foreground.any()) for head in self.spec.score.heads
+            ),
         )
 
 

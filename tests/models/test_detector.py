@@ -4,7 +4,9 @@ from hypothesis import HealthCheck, given, settings
 
 from models.decoding.decode import decode_scan
 from models.decoding.limits import DecodeLimits
+from models.detector import Detector
 from models.errors import DecodeError
+from models.pipeline import ScoringPipeline
 from tests.builders.cohorts import make_picture
 from tests.builders.evaluations import SIDE_PX, draw_scan
 from tests.builders.scans import make_dicom, make_scan
@@ -89,6 +91,24 @@ def test_a_scan_that_cannot_be_looked_at_spoils_no_other(tiny_detector):
 
     assert [mixed[0], mixed[2], mixed[4]] == examine(tiny_detector, *good)
     assert mixed[1].score is None
+
+
+def test_a_body_that_is_all_border_is_never_typical(tiny_detector):
+    known = tiny_detector.pipeline
+    head = known.spec.score.heads[0]
+    eroded = head.model_copy(
+        update={"error_map": head.error_map.model_copy(update={"erosion_share": 0.5})}
+    )
+    score = known.spec.score.model_copy(update={"heads": (eroded, *known.spec.score.heads[1:])})
+    spec = known.spec.model_copy(update={"score": score})
+    pipeline = ScoringPipeline(spec, known.network, known.healthy, known.features)
+
+    (verdict,) = examine(
+        Detector(tiny_detector.bundle, pipeline), make_scan(make_picture(1, SIDE_PX))
+    )
+
+    assert verdict.label == "indeterminate"
+    assert "border" in verdict.reason
 
 
 def test_no_scans_give_no_findings(tiny_detector):
