@@ -6,7 +6,7 @@ from pydantic import Field
 from models.decoding.scan import DecodedScan
 from models.specs import Spec
 
-# One is ample room: sizes up to this factor beyond those of the training cohort are accepted.
+# Sizes up to this factor beyond those of the training cohort are accepted.
 SIZE_MARGIN = 2.0
 
 
@@ -77,6 +77,8 @@ class Domain(Spec):
         smallest = self.shortest_side_px / SIZE_MARGIN
         if short < smallest:
             return f"The shorter side is {short} px; the bundle knows {self.shortest_side_px} up."
+        if long > self.longest_side_px * SIZE_MARGIN:
+            return f"The longer side is {long} px; the bundle knows up to {self.longest_side_px}."
         aspect = long / short
         if aspect > self.largest_aspect * SIZE_MARGIN:
             return f"The sides stand {aspect:.1f} to 1; the bundle knows {self.largest_aspect:.1f}."

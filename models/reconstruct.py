@@ -1,5 +1,8 @@
 """Normalized tensor to the network's reconstruction of it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -11,6 +14,20 @@ from models.networks.reconstruction import Network, Reconstruction
 # is as quick slice by slice; a GPU wants many, and the last pass is filled up with empty ones.
 SLICES_PER_PASS = {"cpu": 1}
 SLICES_PER_PASS_ON_GPU = 32
+
+# Kernels also split their sums by the number of threads; scores must not depend on the machine's.
+SCORING_THREADS = 1
+
+
+@contextmanager
+def fixed_threads() -> Iterator[None]:
+    """Compute with `SCORING_THREADS` threads, so that equal scans score equally everywhere."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(SCORING_THREADS)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def reconstruct(network: Network, image: Tensor) -> Reconstruction:
@@ -25,7 +42,8 @@ def reconstruct(network: Network, image: Tensor) -> Reconstruction:
     """
     device = next(network.parameters()).device
     count = SLICES_PER_PASS.get(device.type, SLICES_PER_PASS_ON_GPU)
-    parts = [_reconstruct_pass(network, part, count) for part in torch.split(image, count)]
+    with fixed_threads():
+        parts = [_reconstruct_pass(network, part, count) for part in torch.split(image, count)]
     return Reconstruction(
         image=torch.cat([part.image for part in parts]),
         log_variance=_join([part.log_variance for part in parts]),

@@ -36,6 +36,12 @@ RULE_NUMBERS = {
     "cost": ("missed", "false_alarm", "abnormal_share"),
 }
 
+POINT_TITLE = "## Operating point"
+MEASURED_TITLE = "## Measured"
+AT_FORMER_POINT = (
+    "The false alarm rate was realised at the threshold of the bundle this one was made from."
+)
+
 
 def register(app: typer.Typer) -> None:
     """Add the command to the command line."""
@@ -112,10 +118,11 @@ def choose_thresholds(
         InvalidCohort: the labelled scans are all healthy or all abnormal.
     """
     kept = detector.bundle.calibrations
-    by_slice = _choose(kept.slice, examined.units, rule, seed)
-    by_volume = None
-    if examined.volumes is not None:
-        by_volume = _choose(kept.volume, examined.volumes, rule, seed)
+    holds_volumes = examined.volumes is None and examined.usual_slice_count > 1
+    slices = None if holds_volumes else examined.units
+    volumes = examined.units if holds_volumes else examined.volumes
+    by_slice = _choose(kept.slice, slices, rule, seed)
+    by_volume = _choose(kept.volume, volumes, rule, seed)
     if by_slice is None and by_volume is None:
         raise InvalidCohort("an operating point needs healthy and abnormal scans in the split test")
     return Calibrations(slice=by_slice or kept.slice, volume=by_volume or kept.volume)
@@ -135,19 +142,24 @@ def publish_operating_point(detector: Detector, calibrations: Calibrations, fold
         for title, calibration in (("Slices", calibrations.slice), ("Volumes", calibrations.volume))
         if calibration is not None
     ]
-    card = bundle.card + "\n## Operating point, changed\n\n" + "\n\n".join(lines) + "\n"
+    before, _, rest = bundle.card.partition(POINT_TITLE)
+    _, measured, after = rest.partition(MEASURED_TITLE)
+    point = POINT_TITLE + "\n\n" + "\n\n".join(lines)
+    card = f"{before}{point}\n\n{measured}\n\n{AT_FORMER_POINT}{after}"
     content = BundleContent(manifest, calibrations, card, Check(scans=tuple(scans)), bundle.weights)
     return write_bundle(content, folder, lambda aside: Detector.load(aside, torch.device("cpu")))
 
 
 def _choose(
     calibration: Calibration | None,
-    units: UnitTable,
+    units: UnitTable | None,
     rule: tuple[OperatingRule, str],
     seed: int,
 ) -> Calibration | None:
+    if calibration is None or units is None:
+        return None
     is_abnormal = units.is_abnormal
-    if calibration is None or is_abnormal.all() or not is_abnormal.any():
+    if is_abnormal.all() or not is_abnormal.any():
         return None
     labelled = LabelledScores(np.asarray(units.scores), is_abnormal, units.patients)
     point = choose_operating_point(labelled, rule[0], RESAMPLES, np.random.default_rng(seed))

@@ -9,7 +9,7 @@ from models.decoding.part import Part
 from models.decoding.scan import DecodedScan
 from models.decoding.series import ScanSource, find_scans
 from models.detector import Detector, Finding
-from models.errors import DecodeError
+from models.errors import DecodeError, NoPixels
 from models.pipeline import PreparedScan
 from training.scan_stream import map_in_order, open_decoders
 
@@ -92,9 +92,13 @@ def score_files(
 
 def _list_sources(paths: Iterable[Path], limits: DecodeLimits) -> Iterator[_Source]:
     for path in paths:
+        is_empty = True
         try:
             for found in find_scans(path, limits):
+                is_empty = False
                 yield _Source(_name(found), found.parts)
+            if is_empty:
+                yield _Source(str(path), (), NoPixels("there is no scan in here"))
         except DecodeError as error:
             yield _Source(str(path), (), error)
 

@@ -88,7 +88,8 @@ def _state_measured(measured: Mapping[str, str]) -> str:
         return "The cohort has no test split; nothing was measured with abnormal scans."
     return (
         _draw_table(("metric", "value, 95 % interval"), list(measured.items()))
-        + "\n\nMeasured once, on the test split, after every choice had been made."
+        + "\n\nMeasured on the test split, after this run had made its choices; how the recipe "
+        "itself came by its numbers is told where it is published."
     )
 
 

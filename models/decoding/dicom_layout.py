@@ -60,6 +60,8 @@ def read_layout(dataset: FileDataset, limits: DecodeLimits) -> PixelLayout:
     syntax = dataset.file_meta.TransferSyntaxUID
     bits_allocated = _get_int(dataset, "BitsAllocated", _FLOAT_BITS.get(keyword))
     is_native = syntax in _NATIVE
+    if is_native:
+        _check_high_bit(dataset)
     frames, notes = _read_frame_count(dataset)
     layout = PixelLayout(
         keyword=keyword,
@@ -109,6 +111,13 @@ def _get_int(dataset: FileDataset, keyword: str, default: int | None = None) -> 
     if value is None:
         raise CorruptScan(f"{keyword} is missing")
     return int(value)
+
+
+def _check_high_bit(dataset: FileDataset) -> None:
+    """Refuse native values that do not lie in the low bits (retired form of PS3.5 8.1.1)."""
+    stored, high_bit = dataset.get("BitsStored"), dataset.get("HighBit")
+    if isinstance(stored, int) and isinstance(high_bit, int) and high_bit != stored - 1:
+        raise UnsupportedEncoding(f"found {stored} bits stored up to bit {high_bit}")
 
 
 def _check_layout(layout: PixelLayout) -> None:

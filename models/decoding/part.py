@@ -38,6 +38,8 @@ def read_head(part: Part, limits: DecodeLimits) -> bytes:
     if not isinstance(part, Path):
         return read_part(part, limits)[:HEAD_BYTES]
     try:
+        if not part.is_file():
+            raise CorruptScan("there is no such file")
         with part.open("rb") as stream:
             return stream.read(HEAD_BYTES)
     except (OSError, ValueError) as error:

@@ -44,7 +44,7 @@ def sniff_format(head: bytes) -> Format:
 
 def is_text(head: bytes) -> bool:
     """Whether these first bytes are plain text, such as a readme or a table beside the scans."""
-    return all(byte in _TEXT for byte in head)
+    return bool(head) and all(byte in _TEXT for byte in head)
 
 
 def _starts_with_data_element(head: bytes) -> bool:

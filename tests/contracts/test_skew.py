@@ -65,6 +65,20 @@ def test_the_batch_changes_no_finding(tiny_detector, files, alone, size):
     assert_same(found[: len(scans)], alone)
 
 
+@pytest.mark.parametrize("threads", [1, 2, 4])
+def test_the_number_of_threads_changes_no_finding(tiny_detector, files, alone, threads):
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        findings = tiny_detector.examine([decode_scan(path, LIMITS) for path in files])
+        after = torch.get_num_threads()
+    finally:
+        torch.set_num_threads(before)
+
+    assert after == threads
+    assert_same(findings, alone)
+
+
 @pytest.mark.parametrize("workers", [0, 2])
 def test_scoring_files_gives_the_findings_of_the_detector(tiny_detector, files, alone, workers):
     scored = list(score_files(tiny_detector, files, LIMITS, workers))

@@ -37,6 +37,7 @@ def object_to(domain=None, shape=(1000, 1000), statistics=INSIDE, **facts):
     [
         ({"modality": "MR"}, "Modality MR"),
         ({"modality": None}, "names no modality"),
+        ({"shape": (6100, 6100)}, "longer side"),
         ({"body_part": "KNEE"}, "body part"),
         ({"is_color": True}, "colour"),
         ({"shape": (1, 1)}, "shorter side is 1 px"),

@@ -59,8 +59,18 @@ def test_what_is_not_there_is_an_error(tiny_detector, tmp_path):
     assert found.error.code == "corrupt_scan"
 
 
-def test_an_empty_folder_holds_no_scan(tiny_detector, tmp_path):
-    assert score(tiny_detector, tmp_path) == []
+def test_an_empty_folder_is_an_error(tiny_detector, tmp_path):
+    (found,) = score(tiny_detector, tmp_path)
+
+    assert found.error.code == "no_pixels"
+
+
+def test_a_file_without_a_byte_is_an_error_and_not_passed_over(tiny_detector, tmp_path):
+    (tmp_path / "zero.dcm").touch()
+
+    (found,) = score(tiny_detector, tmp_path)
+
+    assert found.error.code == "unknown_format"
 
 
 def test_a_zip_in_a_folder_says_where_its_scans_lie(tiny_detector, tmp_path):

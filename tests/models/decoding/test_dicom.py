@@ -270,3 +270,10 @@ def test_messages_quote_nothing_of_the_patient() -> None:
         decode_scan(content, LIMITS)
 
     assert "Canary" not in str(refused.value)
+
+
+def test_native_values_outside_the_low_bits_are_refused():
+    content = build_dicom(make_ramp(), BitsStored=12, HighBit=15)
+
+    with pytest.raises(UnsupportedEncoding, match="up to bit 15"):
+        decode_scan(content, DecodeLimits())
