@@ -10,12 +10,8 @@ from models.decoding.scan import DecodedScan
 from models.decoding.series import ScanSource, find_scans
 from models.detector import Detector, Finding
 from models.errors import DecodeError, NoPixels
-from models.pipeline import PreparedScan
+from models.reconstruct import fixed_threads
 from training.scan_stream import map_in_order, open_decoders
-
-# Scans that are scored in one batch at the most, and their slices.
-BATCH_SCANS = 16
-BATCH_SLICES = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,37 +53,27 @@ class _Source:
     error: DecodeError | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Read:
-    """A scan as read, and prepared by the thread that read it; or the error that reading met."""
-
-    path: str
-    scan: DecodedScan | DecodeError
-    prepared: PreparedScan | str = ""
-
-
 def score_files(
     detector: Detector, paths: Iterable[Path], limits: DecodeLimits, workers: int
 ) -> Iterator[ScoredFile]:
-    """Score every scan under the paths, in order; decoding runs in child processes beside it."""
+    """Score every scan under the paths, in order, as many at once as there are workers.
+
+    Each worker has a thread and a child process that decodes for it; none lets torch start threads
+    of its own, which would only get in each other's way.
+    """
     with open_decoders(workers, limits) as decode:
 
-        def read(source: _Source) -> _Read:
+        def score(source: _Source) -> ScoredFile:
             if source.error is not None:
-                return _Read(source.path, source.error)
+                return ScoredFile(source.path, None, None, source.error)
             try:
                 scan = decode(source.parts)
             except DecodeError as error:
-                return _Read(source.path, error)
-            return _Read(source.path, scan, detector.prepare(scan))
+                return ScoredFile(source.path, None, None, error)
+            with fixed_threads():
+                return ScoredFile(source.path, scan, detector.examine([scan])[0], None)
 
-        batch: list[_Read] = []
-        for outcome in map_in_order(read, _list_sources(paths, limits), workers):
-            batch.append(outcome)
-            if _is_full(batch):
-                yield from _score_batch(detector, batch)
-                batch = []
-        yield from _score_batch(detector, batch)
+        yield from map_in_order(score, _list_sources(paths, limits), workers)
 
 
 def _list_sources(paths: Iterable[Path], limits: DecodeLimits) -> Iterator[_Source]:
@@ -107,21 +93,6 @@ def _name(found: ScanSource) -> str:
     """Give the path of a file; of a series or a zip's entry the label that tells where it lies."""
     first = found.parts[0]
     return str(first) if len(found.parts) == 1 and isinstance(first, Path) else found.label
-
-
-def _is_full(batch: list[_Read]) -> bool:
-    slices = sum(each.scan.slice_count for each in batch if isinstance(each.scan, DecodedScan))
-    return len(batch) >= BATCH_SCANS or slices >= BATCH_SLICES
-
-
-def _score_batch(detector: Detector, batch: list[_Read]) -> Iterator[ScoredFile]:
-    read = [each.prepared for each in batch if isinstance(each.scan, DecodedScan)]
-    findings = iter(detector.examine_prepared(read))
-    for each in batch:
-        if isinstance(each.scan, DecodedScan):
-            yield ScoredFile(each.path, each.scan, next(findings), None)
-        else:
-            yield ScoredFile(each.path, None, None, each.scan)
 
 
 def _code(error: DecodeError | None) -> str:

@@ -8,7 +8,7 @@ from models.decoding.limits import DecodeLimits
 from tests.builders.cohorts import make_picture, write_picture
 from tests.builders.scans import make_dicom, write_dicom_series
 from training.score_commands import make_printable
-from training.score_files import BATCH_SCANS, score_files
+from training.score_files import score_files
 
 LIMITS = DecodeLimits()
 
@@ -28,8 +28,8 @@ def test_paths_come_in_their_order_and_a_folder_by_name(tiny_detector, tmp_path)
     ]
 
 
-def test_more_scans_than_a_batch_all_come_out(tiny_detector, tmp_path):
-    count = BATCH_SCANS + 3
+def test_more_scans_than_workers_all_come_out(tiny_detector, tmp_path):
+    count = 19
     for number in range(count):
         write_picture(tmp_path / f"{number:02d}.png", make_picture(number, 48))
 
