@@ -58,7 +58,7 @@ def build_nifti(voxels: NDArray[Any], affine: NDArray[Any] | None = None) -> byt
 
 def build_gzip_bomb(voxels: NDArray[Any], inflated_bytes: int) -> bytes:
     """Give a .nii.gz file that goes on with zeros after its volume."""
-    return gzip.compress(build_nifti(voxels) + bytes(inflated_bytes))
+    return gzip.compress(build_nifti(voxels) + bytes(inflated_bytes), mtime=0)
 
 
 def build_zip(entries: dict[str, bytes], *, method: int = zipfile.ZIP_DEFLATED) -> bytes:

@@ -38,7 +38,7 @@ SEEDS = {
     "bmp": encode_picture(GREY, "BMP"),
     "tiff": encode_tiff([GREY, GREY], photometric="minisblack", compression="zlib"),
     "nifti": build_nifti(np.zeros((3, 4, 5), np.int16)),
-    "packed nifti": gzip.compress(build_nifti(np.zeros((3, 4, 5), np.int16))),
+    "packed nifti": gzip.compress(build_nifti(np.zeros((3, 4, 5), np.int16)), mtime=0),
     "zip": build_zip({"a.dcm": build_slice(1), "b.dcm": build_slice(2)}),
 }
 few = settings(
