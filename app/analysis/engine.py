@@ -2,7 +2,9 @@
 
 import logging
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -60,6 +62,7 @@ class Engine:
         self._live: str | None = None
         self.candidate: str | None = None
         self._failure = ""
+        self._held: Counter[str] = Counter()
         self._loading = Lock()
         self._thread = Thread(target=self._run, name="engine", daemon=True)
 
@@ -130,10 +133,29 @@ class Engine:
         for digest in before:
             self.unload(digest or "")
 
+    @contextmanager
+    def hold(self, digest: str, folder: Path) -> Iterator[None]:
+        """Keep a bundle loaded for as long as the block lasts, whichever is live meanwhile.
+
+        Raises:
+            BundleError: the bundle may not be used; the leaf says why.
+        """
+        with self._loading:
+            self._held[digest] += 1
+        try:
+            if digest not in self._detectors:
+                self.load(folder)
+            yield
+        finally:
+            with self._loading:
+                self._held[digest] -= 1
+            self.unload(digest)
+
     def unload(self, digest: str) -> None:
         """Take a bundle off the device, unless it is in use."""
-        if digest not in {self._live, self.candidate}:
-            self._detectors.pop(digest, None)
+        with self._loading:
+            if digest not in {self._live, self.candidate} and not self._held[digest]:
+                self._detectors.pop(digest, None)
 
     def fail(self, reason: str) -> None:
         """Say that scans cannot be examined, and why; a bundle that loads ends this."""

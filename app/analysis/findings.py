@@ -38,14 +38,21 @@ def pack_finding(
     Raises:
         StorageError: the maps cannot be stored at the moment.
     """
-    found, verdict = examination.finding, examination.finding.verdict
-    scored = found.scored
-    blobs: tuple[StoredBlob, ...] = ()
-    facts: dict[str, Any] = {}
+    scored = examination.finding.scored
+    maps: tuple[StoredBlob, ...] = ()
     if scored is not None:
         error_map = store.write(pack_error_map(scored.restore_error_map()))
         reconstruction = store.write(pack_reconstruction(scored.restore_reconstruction()))
-        blobs = (error_map, reconstruction)
+        maps = (error_map, reconstruction)
+    return PackedFinding(case_id, describe_finding(examination, maps), maps, is_shown)
+
+
+def describe_finding(examination: Examination, maps: tuple[StoredBlob, ...]) -> NewFinding:
+    """Describe what an examination found; `maps` are error map and reconstruction, or none."""
+    found, verdict = examination.finding, examination.finding.verdict
+    scored = found.scored
+    facts: dict[str, Any] = {}
+    if scored is not None:
         facts = {
             "slice_count": scored.measured.scan.slice_count,
             "slice_scores": [float(value) for value in scored.slice_scores],
@@ -54,20 +61,19 @@ def pack_finding(
                 for name, values in scored.head_scores.items()
             },
         }
-    finding = NewFinding(
+    return NewFinding(
         bundle_digest=examination.digest,
         verdict=verdict.label,
         score=verdict.score,
         p_value=verdict.p_value,
         threshold=verdict.threshold,
         reason=verdict.reason[:_REASON_CHARACTERS],
-        error_map_sha256=blobs[0].sha256 if blobs else None,
-        reconstruction_sha256=blobs[1].sha256 if blobs else None,
+        error_map_sha256=maps[0].sha256 if maps else None,
+        reconstruction_sha256=maps[1].sha256 if maps else None,
         duration_s=examination.duration_s,
         regions=describe_regions(found.regions),
         **facts,
     )
-    return PackedFinding(case_id, finding, blobs, is_shown)
 
 
 def keep_packed(

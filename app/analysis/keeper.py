@@ -116,6 +116,7 @@ class Keeper:
         try:
             packed = list(packers.map(self._pack, outcomes))
             with self._storage.database.transaction() as session:
+                CaseRepository(session).lock_cases([outcome.case_id for outcome in outcomes])
                 for outcome, finding in zip(outcomes, packed, strict=True):
                     self._keep_one(session, outcome, finding)
         except (StorageError, BlobNotFound) as error:

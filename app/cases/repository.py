@@ -86,6 +86,18 @@ class CaseRepository:
             raise CaseNotFound
         return row
 
+    def lock_cases(self, case_ids: Sequence[UUID]) -> dict[UUID, CaseRow]:
+        """Give those cases that are still there, locked one after the other in the order of ids.
+
+        Lock all cases of a transaction before its first audit entry: whoever appends to the trail
+        lets others wait until the commit, and must not wait for a case that one of them holds.
+        """
+        query = select(CaseRow).where(CaseRow.id.in_(case_ids)).order_by(CaseRow.id)
+        rows = self.session.scalars(
+            query.with_for_update(), execution_options={"populate_existing": True}
+        )
+        return {row.id: row for row in rows}
+
     def find_receiving(self, sender: str, series_uid: str) -> CaseRow | None:
         """Find the case of a series whose slices still come from a sender, and lock it."""
         query = (
@@ -184,6 +196,13 @@ class CaseRepository:
             FindingRow.case_id == case_id, FindingRow.bundle_digest == bundle_digest
         )
         return self.session.scalar(query)
+
+    def find_findings(self, case_ids: Sequence[UUID], bundle_digest: str) -> dict[UUID, FindingRow]:
+        """Find what a bundle said of several cases."""
+        query = select(FindingRow).where(
+            FindingRow.case_id.in_(case_ids), FindingRow.bundle_digest == bundle_digest
+        )
+        return {row.case_id: row for row in self.session.scalars(query)}
 
     def get_shown_finding(self, case: CaseRow) -> FindingRow:
         """Give the finding whose numbers the case shows.

@@ -1,13 +1,12 @@
 """Routes of cases: the worklist, a case, its files, its history, its reviews."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import StreamingResponse
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from app.audit.service import Action
 from app.auth.access import (
@@ -26,16 +25,16 @@ from app.cases.reviews import review_case, undo_review
 from app.cases.schemas import (
     CaseDetail,
     CaseList,
+    CaseSelection,
     CaseView,
     History,
     NewReviewBody,
     ReviewView,
-    VerdictWord,
 )
 from app.cases.service import delete_case
-from app.cases.states import CaseState, ReviewState
+from app.cases.states import ReviewState
 from app.cases.viewing import ViewLog
-from app.cases.worklist import MAX_PAGE, CaseFilter, Page, Sort
+from app.cases.worklist import MAX_PAGE, Page, Sort
 from app.error_handlers import describe_errors
 from app.errors import InvalidRequest
 from app.storage.opening import Storage, get_storage
@@ -45,51 +44,16 @@ router = APIRouter(prefix="/api/v1/cases", tags=["cases"])
 _ERRORS = (401, 403, 404, 422, 429, 503)
 
 
-def _add_zone(value: datetime) -> datetime:
-    return value if value.tzinfo else value.replace(tzinfo=UTC)
-
-
-Instant = Annotated[datetime, AfterValidator(_add_zone)]
-Word = Annotated[str, Field(min_length=1, max_length=128)]
-Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-
-
-class CaseQuery(BaseModel):
+class CaseQuery(CaseSelection):
     """Filters, order and page of the worklist."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    status: CaseState | None = Field(default=None, examples=["scored"])
-    verdict: VerdictWord | None = Field(default=None, examples=["anomalous"])
-    review: ReviewState | None = Field(default=None, examples=["none"])
-    bundle: Digest | None = None
-    modality: Word | None = Field(default=None, examples=["MR"])
-    site: Word | None = None
-    sender: Word | None = Field(default=None, description="Id of a key or user.")
-    received_from: Instant | None = None
-    received_before: Instant | None = None
-    text: Word | None = Field(
-        default=None, description="Beginnings of words of name, id, accession or description."
-    )
     sort: Literal["score", "time", "age"] = "time"
     limit: int = Field(default=50, ge=1, le=MAX_PAGE)
     cursor: Annotated[str, Field(max_length=512)] | None = None
 
     def build_page(self) -> Page:
         """Give the page that is asked for."""
-        wanted = CaseFilter(
-            state=self.status,
-            verdict=self.verdict,
-            review=self.review,
-            bundle_digest=self.bundle,
-            modality=self.modality,
-            site=self.site,
-            sender=self.sender,
-            received_from=self.received_from,
-            received_before=self.received_before,
-            text=self.text,
-        )
-        return Page(wanted, Sort(self.sort), self.limit, self.cursor)
+        return Page(self.build_filter(), Sort(self.sort), self.limit, self.cursor)
 
 
 def get_views(request: Request) -> ViewLog:

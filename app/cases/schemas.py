@@ -1,21 +1,65 @@
 """What the case routes take and give."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from app.cases.states import CaseState, Channel, ReviewState
 from app.cases.tables import CaseRow, FindingRow, InstanceRow
+from app.cases.worklist import CaseFilter
 
 VerdictWord = Literal["typical", "anomalous", "indeterminate"]
 Decision = Literal["confirmed", "dismissed", "unsure"]
 Note = Annotated[str, StringConstraints(max_length=4000)]
+Word = Annotated[str, Field(min_length=1, max_length=128)]
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 _ID = "0190e4a0-7b1c-7d55-8a51-3f0a1d2c3b4a"
 _DIGEST = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+
+
+def _add_zone(value: datetime) -> datetime:
+    return value if value.tzinfo else value.replace(tzinfo=UTC)
+
+
+Instant = Annotated[datetime, AfterValidator(_add_zone)]
+
+
+class CaseSelection(BaseModel):
+    """Which cases: the filters of the worklist and of jobs."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    status: CaseState | None = Field(default=None, examples=["scored"])
+    verdict: VerdictWord | None = Field(default=None, examples=["anomalous"])
+    review: ReviewState | None = Field(default=None, examples=["none"])
+    bundle: Digest | None = None
+    modality: Word | None = Field(default=None, examples=["MR"])
+    site: Word | None = None
+    sender: Word | None = Field(default=None, description="Id of a key or user.")
+    received_from: Instant | None = None
+    received_before: Instant | None = None
+    text: Word | None = Field(
+        default=None, description="Beginnings of words of name, id, accession or description."
+    )
+
+    def build_filter(self) -> CaseFilter:
+        """Give the filter of the worklist's queries."""
+        return CaseFilter(
+            state=self.status,
+            verdict=self.verdict,
+            review=self.review,
+            bundle_digest=self.bundle,
+            modality=self.modality,
+            site=self.site,
+            sender=self.sender,
+            received_from=self.received_from,
+            received_before=self.received_before,
+            text=self.text,
+        )
 
 
 class Shown(BaseModel):

@@ -134,13 +134,21 @@ def keep_finding(
         del values["slice_count"]
         row = FindingRow(id=draw_id(at), case_id=case_id, made_at=at, **values)
         repository.add(row)
-        detail: Detail = {"bundle": new.bundle_digest, "verdict": new.verdict, "shown": is_shown}
-        record_event(session, Event(ENGINE, Action.CASE_SCORED, f"case:{case_id}", detail), at)
+        _record_finding(session, row, at, is_shown=is_shown)
     if is_shown:
         _show(case, row, at)
         case.slice_count = new.slice_count or case.slice_count
     session.flush()
     return row
+
+
+def show_finding(session: Session, case: CaseRow, finding: FindingRow, at: datetime) -> None:
+    """Let a case show a finding that was kept beside."""
+    if case.bundle_digest == finding.bundle_digest:
+        return
+    _show(case, finding, at)
+    session.flush()
+    _record_finding(session, finding, at, is_shown=True)
 
 
 def quarantine_case(session: Session, case_id: UUID, code: str, at: datetime) -> CaseRow:
@@ -177,6 +185,11 @@ def delete_case(session: Session, case_id: UUID, by: str, at: datetime) -> None:
     repository.lock_case(case_id)
     repository.delete_case(case_id)
     record_event(session, Event(by, Action.CASE_DELETED, f"case:{case_id}", {}), at)
+
+
+def _record_finding(session: Session, row: FindingRow, at: datetime, *, is_shown: bool) -> None:
+    detail: Detail = {"bundle": row.bundle_digest, "verdict": row.verdict, "shown": is_shown}
+    record_event(session, Event(ENGINE, Action.CASE_SCORED, f"case:{row.case_id}", detail), at)
 
 
 def _show(case: CaseRow, finding: FindingRow, at: datetime) -> None:

@@ -6,7 +6,7 @@ import pytest
 from app.analysis.engine import EngineState
 from app.analysis.scan_queue import Lane
 from app.errors import EngineUnavailable, PoisonScan
-from models.errors import CheckFailed
+from models.errors import BundleError, CheckFailed
 from tests.builders.bundles import copy_bundle, edit_json, sign_again
 from tests.builders.evaluations import draw_scan
 from tests.builders.scans import make_scan
@@ -167,6 +167,30 @@ def test_a_bundle_in_use_is_not_unloaded(engine):
     engine.unload(engine.status.live_digest)
 
     assert engine.loaded == {engine.status.live_digest}
+
+
+def test_a_held_bundle_stays_whatever_becomes_live_and_goes_when_let_go(
+    engine, tiny_bundle, other_bundle
+):
+    live, other = engine.status.live_digest, engine.load(other_bundle)
+
+    with engine.hold(other, other_bundle), engine.hold(other, other_bundle):
+        engine.choose(other, None)
+        engine.choose(engine.load(tiny_bundle), None)
+        held = engine.loaded
+    let_go = engine.loaded
+
+    assert held == {live, other}
+    assert let_go == {live}
+
+
+def test_a_bundle_that_cannot_be_loaded_is_not_held(engine, tmp_path):
+    live = engine.status.live_digest
+
+    with pytest.raises(BundleError), engine.hold("0" * 64, tmp_path):
+        pass
+
+    assert engine.loaded == {live}
 
 
 def test_stopping_examines_what_waits(engine):
