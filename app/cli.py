@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from app import serve
+from app import serve, settings_command
 from app.audit import commands as audit_commands
 from app.auth import commands as access_commands
 from app.storage import commands as storage_commands
@@ -32,6 +32,7 @@ PARTS = (
     duplicates_command,
     decode_command,
     serve,
+    settings_command,
     storage_commands,
     access_commands,
     audit_commands,

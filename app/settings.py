@@ -1,12 +1,14 @@
-"""Settings of the service: from the environment (`AEGLE_...`) and one TOML file, read at one edge.
+"""Settings of the service: from the environment (`AEGLE_...`) and files, read at one edge.
 
-The file is named by AEGLE_SETTINGS_FILE; the environment wins over it. Unknown keys are refused in
-both. Nothing below the entry points sees `Settings`: inner functions get values.
+AEGLE_SETTINGS_FILE names a TOML file. AEGLE_SECRETS_FOLDER names a folder with one file a setting
+(`aegle_database_password`), as container engines mount secrets. The environment wins over the
+secrets, these over the TOML file. Unknown keys are refused in all of them. Nothing below the entry
+points sees `Settings`: inner functions get values.
 """
 
 import ipaddress
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal, Self
 from urllib.parse import urlsplit
@@ -15,6 +17,7 @@ from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
+    SecretsSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
@@ -23,7 +26,8 @@ from app.errors import SettingsError
 
 PREFIX = "AEGLE_"
 FILE_VARIABLE = "AEGLE_SETTINGS_FILE"
-_NOT_SETTINGS = {FILE_VARIABLE, "AEGLE_REAL_DATA"}
+SECRETS_VARIABLE = "AEGLE_SECRETS_FOLDER"
+_NOT_SETTINGS = {FILE_VARIABLE, SECRETS_VARIABLE, "AEGLE_REAL_DATA"}
 
 MIB = 1024 * 1024
 GIB = 1024 * MIB
@@ -56,6 +60,9 @@ class Settings(BaseSettings):
     )
     database_url: SecretStr | None = Field(
         default=None, description="postgresql://... ; SQLite inside data_folder by default."
+    )
+    database_password: SecretStr | None = Field(
+        default=None, description="Password for database_url, where that holds none."
     )
     database_pool_size: int = Field(default=10, ge=1, le=200, description="Open connections kept.")
     blob_url: str | None = Field(
@@ -159,9 +166,12 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - signature is pydantic's
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - as above
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Read arguments, then the environment, then the file that it names."""
-        file = os.environ.get(FILE_VARIABLE)
+        """Read arguments, then the environment, then the secrets and the file that it names."""
         sources: tuple[PydanticBaseSettingsSource, ...] = (init_settings, env_settings)
+        folder = os.environ.get(SECRETS_VARIABLE)
+        if folder is not None:
+            sources = (*sources, SecretsSettingsSource(settings_cls, secrets_dir=folder))
+        file = os.environ.get(FILE_VARIABLE)
         if file is not None:
             sources = (*sources, TomlConfigSettingsSource(settings_cls, Path(file)))
         return sources
@@ -227,10 +237,15 @@ def read_settings() -> Settings:
     Raises:
         SettingsError: a key is unknown or its value cannot be used; the value is not repeated.
     """
-    _refuse_unknown(os.environ)
+    _refuse_unknown("environment", os.environ)
     file = os.environ.get(FILE_VARIABLE)
     if file is not None and not Path(file).is_file():
         raise SettingsError(f"{FILE_VARIABLE} names no file")
+    folder = os.environ.get(SECRETS_VARIABLE)
+    if folder is not None:
+        if not Path(folder).is_dir():
+            raise SettingsError(f"{SECRETS_VARIABLE} names no folder")
+        _refuse_unknown("secrets", [path.name for path in Path(folder).iterdir()])
     try:
         return Settings()
     except ValidationError as error:
@@ -239,13 +254,12 @@ def read_settings() -> Settings:
         raise SettingsError("the settings cannot be read: TOML or JSON is not valid") from None
 
 
-def _refuse_unknown(environment: Mapping[str, str]) -> None:
+def _refuse_unknown(place: str, names: Iterable[str]) -> None:
     known = {PREFIX + name.upper() for name in Settings.model_fields} | _NOT_SETTINGS
-    unknown = sorted(
-        name for name in environment if name.upper().startswith(PREFIX) and name not in known
-    )
+    ours = (name for name in names if name.upper().startswith(PREFIX))
+    unknown = sorted(name for name in ours if name.upper() not in known)
     if unknown:
-        raise SettingsError(f"unknown settings in the environment: {', '.join(unknown)}")
+        raise SettingsError(f"unknown settings in the {place}: {', '.join(unknown)}")
 
 
 def _tell_problems(error: ValidationError) -> str:

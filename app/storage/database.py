@@ -89,12 +89,19 @@ class Database:
             self._turn.release()
 
 
-def open_database(url: str, pool_size: int) -> Database:
-    """Open a database by its address: `sqlite:///path` or `postgresql://...`."""
+def open_database(url: str, pool_size: int, password: str | None = None) -> Database:
+    """Open a database by its address: `sqlite:///path` or `postgresql://...`.
+
+    Args:
+        url: the address; a password in it wins over `password`.
+        pool_size: how many connections are kept open.
+        password: for an address that holds none.
+    """
     address = make_url(url)
     if address.get_backend_name() == "sqlite":
         return Database(_create_sqlite(address, pool_size))
-    address = address.set(drivername="postgresql+psycopg")
+    secret = address.password or password
+    address = address.set(drivername="postgresql+psycopg", password=secret)
     engine = create_engine(
         address,
         pool_size=pool_size,

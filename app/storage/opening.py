@@ -53,7 +53,8 @@ def get_storage(request: Request) -> Storage:
 
 def open_settings_database(settings: Settings) -> Database:
     """Open the database that the settings name, whatever its schema."""
-    return open_database(settings.find_database_url(), settings.database_pool_size)
+    password = _reveal(settings.database_password)
+    return open_database(settings.find_database_url(), settings.database_pool_size, password)
 
 
 def open_settings_blobs(settings: Settings) -> BlobStore:
