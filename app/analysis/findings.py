@@ -21,6 +21,14 @@ _REASON_CHARACTERS = 256
 
 
 @dataclass(frozen=True, slots=True)
+class StoredCase:
+    """A case, and the edition of its files that were read; None is the present one."""
+
+    id: UUID
+    edition: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class PackedFinding:
     """A finding whose maps are on disk, ready for one transaction."""
 
@@ -31,7 +39,7 @@ class PackedFinding:
 
 
 def pack_finding(
-    store: BlobStore, case_id: UUID, examination: Examination, *, is_shown: bool
+    store: BlobStore, case: StoredCase, examination: Examination, *, is_shown: bool
 ) -> PackedFinding:
     """Put the maps of an examination into the store, durably, and describe the rest.
 
@@ -44,10 +52,13 @@ def pack_finding(
         error_map = store.write(pack_error_map(scored.restore_error_map()))
         reconstruction = store.write(pack_reconstruction(scored.restore_reconstruction()))
         maps = (error_map, reconstruction)
-    return PackedFinding(case_id, describe_finding(examination, maps), maps, is_shown)
+    finding = describe_finding(examination, maps, case.edition)
+    return PackedFinding(case.id, finding, maps, is_shown)
 
 
-def describe_finding(examination: Examination, maps: tuple[StoredBlob, ...]) -> NewFinding:
+def describe_finding(
+    examination: Examination, maps: tuple[StoredBlob, ...], edition: int | None = None
+) -> NewFinding:
     """Describe what an examination found; `maps` are error map and reconstruction, or none."""
     found, verdict = examination.finding, examination.finding.verdict
     scored = found.scored
@@ -72,6 +83,7 @@ def describe_finding(examination: Examination, maps: tuple[StoredBlob, ...]) -> 
         reconstruction_sha256=maps[1].sha256 if maps else None,
         duration_s=examination.duration_s,
         regions=describe_regions(found.regions),
+        edition=edition,
         **facts,
     )
 

@@ -6,11 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from queue import Empty, Queue
 from threading import Event, Thread
-from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from app.analysis.findings import PackedFinding, keep_packed, pack_finding
+from app.analysis.findings import PackedFinding, StoredCase, keep_packed, pack_finding
 from app.analysis.scan_queue import Examination
 from app.cases.repository import CaseRepository
 from app.cases.service import quarantine_case
@@ -35,7 +34,7 @@ Announce = Callable[[Session, CaseRow, FindingRow], None]
 class Outcome:
     """What came of a case: an examination, or the error that sets it aside."""
 
-    case_id: UUID
+    case: StoredCase
     examination: Examination | None
     failure: AegleError | None
     is_shown: bool
@@ -116,7 +115,7 @@ class Keeper:
         try:
             packed = list(packers.map(self._pack, outcomes))
             with self._storage.database.transaction() as session:
-                CaseRepository(session).lock_cases([outcome.case_id for outcome in outcomes])
+                CaseRepository(session).lock_cases([outcome.case.id for outcome in outcomes])
                 for outcome, finding in zip(outcomes, packed, strict=True):
                     self._keep_one(session, outcome, finding)
         except (StorageError, BlobNotFound) as error:
@@ -136,19 +135,19 @@ class Keeper:
         if outcome.examination is None:
             return None
         return pack_finding(
-            self._storage.blobs, outcome.case_id, outcome.examination, is_shown=outcome.is_shown
+            self._storage.blobs, outcome.case, outcome.examination, is_shown=outcome.is_shown
         )
 
     def _keep_one(self, session: Session, outcome: Outcome, packed: PackedFinding | None) -> None:
         try:
-            case = CaseRepository(session).get_case(outcome.case_id)
+            case = CaseRepository(session).get_case(outcome.case.id)
         except CaseNotFound:
             return  # deleted before its finding came
         if packed is None:
             failure = outcome.failure or PoisonScan()
-            quarantine_case(session, outcome.case_id, failure.code, self._clock.now())
+            quarantine_case(session, case.id, failure.code, self._clock.now())
             return
         row = keep_packed(session, self._storage.blobs, packed, self._clock.now())
-        if outcome.is_shown:
+        if outcome.is_shown and row.edition == case.edition:
             for announce in self.announcers:
                 announce(session, case, row)

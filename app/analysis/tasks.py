@@ -19,6 +19,7 @@ from uuid import UUID
 
 from app.analysis.decoders import Decoders, decode_files
 from app.analysis.engine import Engine
+from app.analysis.findings import StoredCase
 from app.analysis.keeper import Keeper, Outcome
 from app.analysis.scan_queue import Examination, Lane
 from app.cases.repository import CaseRepository
@@ -120,7 +121,7 @@ class ScoringLine:
             EngineError: the engine stopped meanwhile; the case stays queued for the next start.
         """
         self._enter(case_id)
-        self._submit(case_id, scan, Lane.LIVE)
+        self._submit(StoredCase(case_id), scan, Lane.LIVE)
 
     def score_stored(self, case_ids: Sequence[UUID]) -> None:
         """Put cases on the line whose files are in the store."""
@@ -151,7 +152,7 @@ class ScoringLine:
 
     def _settle(self, outcome: Outcome) -> None:
         if outcome.is_shown:
-            self._leave(outcome.case_id)
+            self._leave(outcome.case.id)
 
     def _read(self) -> None:
         while (case_id := self._stored.get()) is not None and not self._stopping.is_set():
@@ -164,11 +165,11 @@ class ScoringLine:
                 self._stopping.wait(_RETRY_S)
                 self._stored.put(case_id)
             except AegleError as error:
-                self.keeper.put(Outcome(case_id, None, error, is_shown=True))
+                self.keeper.put(Outcome(StoredCase(case_id), None, error, is_shown=True))
 
     def _read_case(self, case_id: UUID) -> None:
         with self._storage.database.reading() as session:
-            CaseRepository(session).get_case(case_id)
+            case = StoredCase(case_id, CaseRepository(session).get_case(case_id).edition)
             names = [row.sha256 for row in CaseRepository(session).list_instances(case_id)]
         store = self._storage.blobs
         with self.decoders.lend() as decoder:
@@ -176,32 +177,32 @@ class ScoringLine:
                 decoder, [store.find_path(name) or store.read(name) for name in names]
             )
             # Waiting for room with a decoder in hand bounds how many scans wait outside.
-            self._submit(case_id, scan, Lane.BACKGROUND)
+            self._submit(case, scan, Lane.BACKGROUND)
 
-    def _submit(self, case_id: UUID, scan: DecodedScan, lane: Lane) -> None:
+    def _submit(self, case: StoredCase, scan: DecodedScan, lane: Lane) -> None:
         try:
             task = self.engine.submit(scan, lane, None, _ROOM_WAIT_S)
         except EngineError:
-            self._leave(case_id)
+            self._leave(case.id)
             raise
-        task.future.add_done_callback(lambda done: self._note(case_id, done, is_shown=True))
+        task.future.add_done_callback(lambda done: self._note(case, done, is_shown=True))
         if self.engine.candidate is not None:
-            self._submit_shadow(case_id, scan, self.engine.candidate)
+            self._submit_shadow(case, scan, self.engine.candidate)
 
-    def _submit_shadow(self, case_id: UUID, scan: DecodedScan, digest: str) -> None:
+    def _submit_shadow(self, case: StoredCase, scan: DecodedScan, digest: str) -> None:
         """Score beside the live bundle; whatever goes wrong there concerns nobody else."""
         try:
             task = self.engine.submit(scan, Lane.BACKGROUND, digest, 0.0)
         except EngineError as error:
             _LOG.warning("a scan was not scored by the candidate", exc_info=error)
             return
-        task.future.add_done_callback(lambda done: self._note(case_id, done, is_shown=False))
+        task.future.add_done_callback(lambda done: self._note(case, done, is_shown=False))
 
-    def _note(self, case_id: UUID, done: "Future[Examination]", *, is_shown: bool) -> None:
+    def _note(self, case: StoredCase, done: "Future[Examination]", *, is_shown: bool) -> None:
         error = done.exception()
         if error is None:
-            self.keeper.put(Outcome(case_id, done.result(), None, is_shown))
+            self.keeper.put(Outcome(case, done.result(), None, is_shown))
         elif is_shown and isinstance(error, PoisonScan):
-            self.keeper.put(Outcome(case_id, None, error, is_shown))
+            self.keeper.put(Outcome(case, None, error, is_shown))
         elif is_shown:
-            self._leave(case_id)
+            self._leave(case.id)

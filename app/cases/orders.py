@@ -59,7 +59,10 @@ class NewInstance:
 
 @dataclass(frozen=True, slots=True)
 class NewFinding:
-    """What a bundle said of a case; maps are in the blob store."""
+    """What a bundle said of a case; maps are in the blob store.
+
+    `edition` is that of the case when its files were read; None is the present one.
+    """
 
     bundle_digest: str
     verdict: str
@@ -77,6 +80,7 @@ class NewFinding:
     instance_verdicts: list[Any] = field(default_factory=list)
     regions: list[Any] = field(default_factory=list)
     job_id: UUID | None = None
+    edition: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,31 +98,6 @@ class CaseRepository:
         )
         return {row.id: row for row in rows}
 
-    def find_receiving(self, sender: str, series_uid: str) -> CaseRow | None:
-        """Find the case of a series whose slices still come from a sender, and lock it."""
-        query = (
-            select(CaseRow)
-            .where(
-                CaseRow.series_uid == series_uid,
-                CaseRow.sender == sender,
-                CaseRow.state == CaseState.RECEIVING,
-            )
-            .order_by(CaseRow.id.desc())
-            .limit(1)
-            .with_for_update()
-        )
-        return self.session.scalar(query)
-
-    def list_settled(self, changed_before: datetime, limit: int) -> Sequence[UUID]:
-        """List cases whose slices stopped coming, the quietest first."""
-        query = (
-            select(CaseRow.id)
-            .where(CaseRow.state == CaseState.RECEIVING, CaseRow.changed_at < changed_before)
-            .order_by(CaseRow.changed_at)
-            .limit(limit)
-        )
-        return self.session.scalars(query).all()
-
     def list_queued(self, after: datetime | None, limit: int) -> Sequence[CaseRow]:
         """List cases that wait to be scored, the oldest first."""
         query = select(CaseRow).where(CaseRow.state == CaseState.QUEUED)
@@ -190,19 +165,24 @@ class CaseRepository:
         query = select(InstanceRow).where(InstanceRow.case_id == case_id)
         return self.session.scalars(query.order_by(InstanceRow.position)).all()
 
-    def find_finding(self, case_id: UUID, bundle_digest: str) -> FindingRow | None:
-        """Find what a bundle said of a case."""
+    def find_finding(
+        self, case_id: UUID, bundle_digest: str, edition: int | None = None
+    ) -> FindingRow | None:
+        """Find what a bundle said of an edition of a case; of the last it looked at by default."""
         query = select(FindingRow).where(
             FindingRow.case_id == case_id, FindingRow.bundle_digest == bundle_digest
         )
-        return self.session.scalar(query)
+        if edition is not None:
+            query = query.where(FindingRow.edition == edition)
+        return self.session.scalar(query.order_by(FindingRow.edition.desc()).limit(1))
 
     def find_findings(self, case_ids: Sequence[UUID], bundle_digest: str) -> dict[UUID, FindingRow]:
-        """Find what a bundle said of several cases."""
+        """Find what a bundle said of several cases, of each the last edition it looked at."""
         query = select(FindingRow).where(
             FindingRow.case_id.in_(case_ids), FindingRow.bundle_digest == bundle_digest
         )
-        return {row.case_id: row for row in self.session.scalars(query)}
+        rows = self.session.scalars(query.order_by(FindingRow.edition))
+        return {row.case_id: row for row in rows}
 
     def get_shown_finding(self, case: CaseRow) -> FindingRow:
         """Give the finding whose numbers the case shows.

@@ -65,6 +65,7 @@ def open_case(session: Session, new: NewCase, at: datetime) -> CaseRow:
         review=ReviewState.NONE,
         rank_score=UNSCORED_RANK,
         attempt_count=0,
+        edition=0,
         **{name: getattr(new.facts, name) for name in CaseFacts.__dataclass_fields__},
     )
     repository = CaseRepository(session)
@@ -119,6 +120,9 @@ def keep_finding(
 ) -> FindingRow:
     """Keep what a bundle said of a case, once; a repetition gives the finding kept before.
 
+    What was found in an edition that has grown meanwhile is kept, but not shown: the case still
+    waits to be scored.
+
     Args:
         session: of the transaction that also registered the blobs of the maps.
         case_id: which case.
@@ -128,10 +132,14 @@ def keep_finding(
     """
     repository = CaseRepository(session)
     case = repository.lock_case(case_id)
-    row = repository.find_finding(case_id, new.bundle_digest)
+    edition = case.edition if new.edition is None else new.edition
+    is_shown = is_shown and edition == case.edition
+    row = repository.find_finding(case_id, new.bundle_digest, edition)
     if row is None:
         values = {name: getattr(new, name) for name in NewFinding.__dataclass_fields__}
         del values["slice_count"]
+        shown_id = _find_shown_id(session, case) if is_shown else None
+        values |= {"edition": edition, "supersedes_id": shown_id}
         row = FindingRow(id=draw_id(at), case_id=case_id, made_at=at, **values)
         repository.add(row)
         _record_finding(session, row, at, is_shown=is_shown)
@@ -143,9 +151,10 @@ def keep_finding(
 
 
 def show_finding(session: Session, case: CaseRow, finding: FindingRow, at: datetime) -> None:
-    """Let a case show a finding that was kept beside."""
-    if case.bundle_digest == finding.bundle_digest:
+    """Let a case show a finding that was kept beside; one of an earlier edition is passed over."""
+    if case.bundle_digest == finding.bundle_digest or finding.edition != case.edition:
         return
+    finding.supersedes_id = _find_shown_id(session, case)
     _show(case, finding, at)
     session.flush()
     _record_finding(session, finding, at, is_shown=True)
@@ -185,6 +194,13 @@ def delete_case(session: Session, case_id: UUID, by: str, at: datetime) -> None:
     repository.lock_case(case_id)
     repository.delete_case(case_id)
     record_event(session, Event(by, Action.CASE_DELETED, f"case:{case_id}", {}), at)
+
+
+def _find_shown_id(session: Session, case: CaseRow) -> UUID | None:
+    if case.bundle_digest is None:
+        return None
+    shown = CaseRepository(session).find_finding(case.id, case.bundle_digest)
+    return None if shown is None else shown.id
 
 
 def _record_finding(session: Session, row: FindingRow, at: datetime, *, is_shown: bool) -> None:

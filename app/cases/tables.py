@@ -41,7 +41,7 @@ class UploadRow(Table):
 
 
 class CaseRow(Table):
-    """The stored life of one scan."""
+    """The stored life of one scan; `edition` counts how often it grew once it was whole."""
 
     __tablename__ = "cases"
     __table_args__ = (
@@ -60,6 +60,7 @@ class CaseRow(Table):
     sender_name: Mapped[str] = mapped_column(String(128))
     channel: Mapped[str] = mapped_column(String(16))
     attempt_count: Mapped[int] = mapped_column(default=0)
+    edition: Mapped[int] = mapped_column(default=0)
     failure_code: Mapped[str | None] = mapped_column(String(64))
 
     site: Mapped[str | None] = mapped_column(String(64))
@@ -110,11 +111,14 @@ class InstanceRow(Table):
 
 
 class FindingRow(Table):
-    """What one bundle said of a case; a bundle says it once, and it is kept."""
+    """What one bundle said of an edition of a case; it says it once, and it is kept.
+
+    `supersedes_id` is the finding that the case showed before this one.
+    """
 
     __tablename__ = "findings"
     __table_args__ = (
-        Index("uq_findings_case_id_bundle_digest", "case_id", "bundle_digest", unique=True),
+        Index("uq_findings_of_case", "case_id", "bundle_digest", "edition", unique=True),
         Index("ix_findings_bundle_digest_made_at", "bundle_digest", "made_at"),
         Index("ix_findings_error_map_sha256", "error_map_sha256"),
         Index("ix_findings_reconstruction_sha256", "reconstruction_sha256"),
@@ -124,6 +128,8 @@ class FindingRow(Table):
     id: Mapped[UUID] = mapped_column(primary_key=True)
     case_id: Mapped[UUID] = mapped_column(ForeignKey("cases.id", ondelete="CASCADE"))
     bundle_digest: Mapped[str] = mapped_column(SHA256)
+    edition: Mapped[int] = mapped_column(default=0)
+    supersedes_id: Mapped[UUID | None]
     job_id: Mapped[UUID | None]
     made_at: Mapped[datetime]
     verdict: Mapped[str] = mapped_column(String(16))

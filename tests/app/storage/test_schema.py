@@ -7,11 +7,18 @@ from app.audit.tables import AuditEntryRow
 from app.auth.tables import ApiKeyRow
 from app.bundles.tables import BundleRow
 from app.cases.tables import CaseRow
+from app.dicom.tables import DicomInstanceRow
 from app.errors import SchemaOutdated, SchemaTooNew
 from app.storage.schema import check_schema, migrate_database
 from app.storage.tables import Table
 
-SUBJECTS = (AuditEntryRow, ApiKeyRow, BundleRow, CaseRow)  # imported, so that metadata is whole
+SUBJECTS = (
+    AuditEntryRow,
+    ApiKeyRow,
+    BundleRow,
+    CaseRow,
+    DicomInstanceRow,
+)  # imported, so that metadata is whole
 
 
 def test_migrations_make_the_tables_that_the_code_describes(database):

@@ -1,0 +1,134 @@
+"""Queries of the index of DICOM objects."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import delete, exists, func, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from app.dicom.tables import DicomInstanceRow, DicomSeriesRow, DicomStudyRow
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesName:
+    """What tells a series from all others."""
+
+    study_uid: str
+    series_uid: str
+
+
+class DicomRepository:
+    """Studies, series and instances inside one transaction."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    # what comes in
+
+    def keep_study(self, row: DicomStudyRow) -> None:
+        """Insert a study unless it is known; its attributes are those of its first instance."""
+        self._insert_once(row)
+
+    def keep_series(self, row: DicomSeriesRow) -> DicomSeriesRow:
+        """Insert a series unless it is known, and give the one that is kept."""
+        name = SeriesName(row.study_uid, row.series_uid)
+        found = self.find_series(name)
+        if found is None:
+            self._insert_once(row)
+            found = self.find_series(name)
+        return found or row
+
+    def add_instance(self, row: DicomInstanceRow) -> None:
+        """Insert an instance."""
+        self.session.add(row)
+        self.session.flush()
+
+    def find_instance(self, sop_uid: str) -> DicomInstanceRow | None:
+        """Find an instance by its UID."""
+        query = select(DicomInstanceRow).where(DicomInstanceRow.sop_uid == sop_uid)
+        return self.session.scalar(query)
+
+    def find_series(self, name: SeriesName) -> DicomSeriesRow | None:
+        """Find a series of a study."""
+        query = select(DicomSeriesRow).where(
+            DicomSeriesRow.study_uid == name.study_uid,
+            DicomSeriesRow.series_uid == name.series_uid,
+        )
+        return self.session.scalar(query)
+
+    # how series become cases
+
+    def await_more(self, series_id: UUID, settle_at: datetime) -> None:
+        """Let a series wait for more instances until then."""
+        statement = update(DicomSeriesRow).where(DicomSeriesRow.id == series_id)
+        self.session.execute(
+            statement.values(settle_at=settle_at), execution_options={"synchronize_session": False}
+        )
+
+    def complete_study(self, study_uid: str, at: datetime) -> int:
+        """Let the series of a study wait no longer, and count those that did."""
+        statement = update(DicomSeriesRow).where(
+            DicomSeriesRow.study_uid == study_uid, DicomSeriesRow.settle_at.is_not(None)
+        )
+        done = self.session.execute(statement.values(settle_at=at).returning(DicomSeriesRow.id))
+        return len(done.all())
+
+    def take_due_series(self, at: datetime, limit: int) -> Sequence[DicomSeriesRow]:
+        """Lock series that waited long enough; those that another process holds are left out."""
+        query = (
+            select(DicomSeriesRow)
+            .where(DicomSeriesRow.settle_at <= at)
+            .order_by(DicomSeriesRow.settle_at)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+        return self.session.scalars(query).all()
+
+    def list_scans(self, series_id: UUID) -> Sequence[DicomInstanceRow]:
+        """List the instances of a series that are to be scored, in the order they came."""
+        query = select(DicomInstanceRow).where(
+            DicomInstanceRow.series_id == series_id, DicomInstanceRow.is_scan
+        )
+        return self.session.scalars(query.order_by(DicomInstanceRow.id)).all()
+
+    def forget_empty(self) -> None:
+        """Delete series and studies whose last instance was deleted with its case."""
+        holds = exists().where(DicomInstanceRow.series_id == DicomSeriesRow.id)
+        self.session.execute(delete(DicomSeriesRow).where(~holds))
+        is_study = exists().where(DicomSeriesRow.study_uid == DicomStudyRow.study_uid)
+        self.session.execute(delete(DicomStudyRow).where(~is_study))
+
+    # what is asked for
+
+    def find_study(self, study_uid: str) -> DicomStudyRow | None:
+        """Find a study."""
+        return self.session.get(DicomStudyRow, study_uid)
+
+    def list_study_series(self, study_uid: str) -> Sequence[DicomSeriesRow]:
+        """List the series of a study in the order of their numbers."""
+        query = select(DicomSeriesRow).where(DicomSeriesRow.study_uid == study_uid)
+        order = (func.coalesce(DicomSeriesRow.number, 0), DicomSeriesRow.id)
+        return self.session.scalars(query.order_by(*order)).all()
+
+    def list_series_instances(self, series_id: UUID) -> Sequence[DicomInstanceRow]:
+        """List the instances of a series in the order of their numbers."""
+        query = select(DicomInstanceRow).where(DicomInstanceRow.series_id == series_id)
+        order = (func.coalesce(DicomInstanceRow.number, 0), DicomInstanceRow.id)
+        return self.session.scalars(query.order_by(*order)).all()
+
+    def list_case_instances(self, case_id: UUID) -> Sequence[DicomInstanceRow]:
+        """List the instances that a case is made of, in the order of their numbers."""
+        query = select(DicomInstanceRow).where(DicomInstanceRow.case_id == case_id)
+        order = (func.coalesce(DicomInstanceRow.number, 0), DicomInstanceRow.id)
+        return self.session.scalars(query.order_by(*order)).all()
+
+    def _insert_once(self, row: DicomStudyRow | DicomSeriesRow) -> None:
+        kind = type(row)
+        values = {name: getattr(row, name) for name in kind.__table__.columns.keys()}  # noqa: SIM118 - a collection of columns, no dict
+        if self.session.get_bind().dialect.name == "sqlite":
+            self.session.execute(sqlite.insert(kind).values(values).on_conflict_do_nothing())
+        else:
+            self.session.execute(postgresql.insert(kind).values(values).on_conflict_do_nothing())
