@@ -10,6 +10,7 @@ from app.audit import commands as audit_commands
 from app.auth import commands as access_commands
 from app.storage import commands as storage_commands
 from models.errors import AegleError
+from models.memory import keep_freed_memory
 from training import (
     decode_command,
     demo_command,
@@ -57,6 +58,7 @@ def build_cli() -> typer.Typer:
 
 def main() -> None:
     """Run the command line; errors become one line, never a traceback."""
+    keep_freed_memory()
     try:
         build_cli()()
     except AegleError as error:

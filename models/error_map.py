@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
+import numpy as np
 import torch
+from scipy import ndimage
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -179,12 +181,10 @@ def erode_foreground(foreground: Tensor, pixels: int) -> Tensor:
     """
     if pixels == 0:
         return foreground
-    outside = functional.pad((~foreground).float(), (pixels,) * 4, value=1.0)
     window = 2 * pixels + 1
-    grown = functional.max_pool2d(
-        functional.max_pool2d(outside, (window, 1), stride=1), (1, window), stride=1
-    )
-    return grown < 0.5
+    inside = foreground.numpy().view(np.uint8)
+    kept = ndimage.minimum_filter(inside, size=(1, 1, window, window), mode="constant", cval=0)
+    return torch.from_numpy(kept.view(np.bool_))
 
 
 def _divide_by_healthy(

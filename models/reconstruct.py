@@ -21,8 +21,15 @@ SCORING_THREADS = 1
 
 @contextmanager
 def fixed_threads() -> Iterator[None]:
-    """Compute with `SCORING_THREADS` threads, so that equal scans score equally everywhere."""
+    """Compute with `SCORING_THREADS` threads, so that equal scans score equally everywhere.
+
+    Threads started inside inherit the number. Setting it, even to what it is, makes PyTorch throw
+    the kernels away that oneDNN prepared, so nested calls change nothing.
+    """
     before = torch.get_num_threads()
+    if before == SCORING_THREADS:
+        yield
+        return
     torch.set_num_threads(SCORING_THREADS)
     try:
         yield

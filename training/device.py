@@ -1,5 +1,6 @@
-"""The device a command runs on, by name."""
+"""The device a command runs on, by name, and how many processors it may use."""
 
+import os
 from enum import StrEnum
 
 import torch
@@ -13,6 +14,11 @@ class DeviceName(StrEnum):
     AUTO = "auto"
     CPU = "cpu"
     CUDA = "cuda"
+
+
+def count_processors() -> int:
+    """Give the number of processors that this process may run on."""
+    return len(os.sched_getaffinity(0))
 
 
 def choose_device(name: DeviceName) -> torch.device:

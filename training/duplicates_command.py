@@ -9,9 +9,8 @@ from rich.progress import Progress
 
 from models.decoding.limits import DecodeLimits
 from training.cohort import Cohort, read_cohort
+from training.device import count_processors
 from training.duplicates import DuplicateReport, check_duplicates, find_duplicates
-
-DECODERS = 2
 
 
 def register(app: typer.Typer) -> None:
@@ -47,6 +46,6 @@ def compare_files(cohort: Cohort, console: Console) -> DuplicateReport:
         return find_duplicates(
             cohort,
             DecodeLimits(),
-            workers=DECODERS,
+            workers=count_processors(),
             progress=lambda done, total: bars.update(task, completed=done, total=total),
         )

@@ -11,11 +11,11 @@ from rich.progress import track
 
 from models.decoding.limits import DecodeLimits
 from models.detector import Detector
-from training.device import DeviceName, choose_device
+from training.device import DeviceName, choose_device, count_processors
 from training.pictures import write_picture
+from training.scan_stream import open_decoders
 from training.score_files import ScoredFile, score_files
 
-DECODERS = 2
 UNREADABLE_STATUS = 2
 
 BundleFolder = Annotated[Path, typer.Argument(metavar="BUNDLE", help="Folder of the bundle.")]
@@ -50,20 +50,22 @@ def score(
 
         aegle score var/bundles/chest series/ study.zip --json --pictures var/pictures
     """
-    detector = Detector.load(bundle, choose_device(device))
     if pictures is not None:
         pictures.mkdir(parents=True, exist_ok=True)
     console = Console(highlight=False, soft_wrap=True)
+    limits, workers = DecodeLimits(), count_processors()
     unread = 0
-    for scored in score_files(detector, paths, DecodeLimits(), DECODERS):
-        unread += scored.error is not None
-        if as_json:
-            typer.echo(json.dumps(scored.to_json(detector.digest), allow_nan=False))
-        else:
-            console.print(make_printable(_describe(scored)), markup=False)
-        if pictures is not None and scored.finding is not None and scored.scan is not None:
-            label = scored.finding.verdict.label
-            write_picture(scored.finding, pictures / f"{scored.scan.sha256[:16]}-{label}.png")
+    # The decoders start while the bundle is loaded.
+    with open_decoders(workers, limits) as decode:
+        detector = Detector.load(bundle, choose_device(device))
+        for scored in score_files(detector, paths, limits, decode, workers):
+            unread += scored.error is not None
+            if as_json:
+                typer.echo(json.dumps(scored.to_json(detector.digest), allow_nan=False))
+            else:
+                console.print(make_printable(_describe(scored)), markup=False)
+            if pictures is not None:
+                _draw(scored, pictures)
     if unread:
         raise typer.Exit(UNREADABLE_STATUS)
 
@@ -103,6 +105,12 @@ def card(bundle: BundleFolder) -> None:
 def make_printable(line: str) -> str:
     """Put a mark for what a file's name or tag could do to a terminal."""
     return "".join(letter if letter.isprintable() else "?" for letter in line)
+
+
+def _draw(scored: ScoredFile, folder: Path) -> None:
+    if scored.finding is not None and scored.scan is not None:
+        label = scored.finding.verdict.label
+        write_picture(scored.finding, folder / f"{scored.scan.sha256[:16]}-{label}.png")
 
 
 def _describe(scored: ScoredFile) -> str:

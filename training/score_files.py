@@ -11,7 +11,7 @@ from models.decoding.series import ScanSource, find_scans
 from models.detector import Detector, Finding
 from models.errors import DecodeError, NoPixels
 from models.reconstruct import fixed_threads
-from training.scan_stream import map_in_order, open_decoders
+from training.scan_stream import Decode, map_in_order
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,25 +54,33 @@ class _Source:
 
 
 def score_files(
-    detector: Detector, paths: Iterable[Path], limits: DecodeLimits, workers: int
+    detector: Detector,
+    paths: Iterable[Path],
+    limits: DecodeLimits,
+    decode: Decode,
+    workers: int,
 ) -> Iterator[ScoredFile]:
     """Score every scan under the paths, in order, as many at once as there are workers.
 
-    Each worker has a thread and a child process that decodes for it; none lets torch start threads
-    of its own, which would only get in each other's way.
+    Args:
+        detector: a loaded bundle.
+        paths: files, folders, zips.
+        limits: of what is listed.
+        decode: from `open_decoders`, with as many decoders as there are workers.
+        workers: threads; none lets torch start threads of its own, which would only get in each
+            other's way.
     """
-    with open_decoders(workers, limits) as decode:
 
-        def score(source: _Source) -> ScoredFile:
-            if source.error is not None:
-                return ScoredFile(source.path, None, None, source.error)
-            try:
-                scan = decode(source.parts)
-            except DecodeError as error:
-                return ScoredFile(source.path, None, None, error)
-            with fixed_threads():
-                return ScoredFile(source.path, scan, detector.examine([scan])[0], None)
+    def score(source: _Source) -> ScoredFile:
+        if source.error is not None:
+            return ScoredFile(source.path, None, None, source.error)
+        try:
+            scan = decode(source.parts)
+        except DecodeError as error:
+            return ScoredFile(source.path, None, None, error)
+        return ScoredFile(source.path, scan, detector.examine([scan])[0], None)
 
+    with fixed_threads():
         yield from map_in_order(score, _list_sources(paths, limits), workers)
 
 

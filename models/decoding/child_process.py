@@ -19,7 +19,8 @@ from models.decoding.wire import LENGTH, MAX_HEADER_BYTES, AnswerHeader
 from models.errors import CorruptScan, DecodeTimeout, MemoryExceeded
 
 _START_TIMEOUT_S = 120.0
-_PIPE_BYTES = 1 << 16
+# The largest pipe that Linux grants everybody; each fill of it costs a change of process.
+_PIPE_BYTES = 1 << 20
 _SOURCE_ROOT = str(Path(models.errors.__file__).parents[1])
 _KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "TMPDIR")
 _SINGLE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
@@ -40,6 +41,7 @@ class ChildProcess:
             env={**environment, **_SINGLE_THREAD, "PYTHONPATH": os.pathsep.join(paths)},
             start_new_session=True,
             bufsize=0,
+            pipesize=_PIPE_BYTES,
         )
         if self._process.stdin is None or self._process.stdout is None:
             raise CorruptScan("the decoder has no pipes")

@@ -25,6 +25,7 @@ from models.decoding.wire import (
     frame_header,
 )
 from models.errors import DecodeError, MemoryExceeded
+from models.memory import keep_freed_memory
 
 _CPU_GRACE_S = 5
 _MAX_OPEN_FILES = 64
@@ -33,6 +34,7 @@ _MAX_OPEN_FILES = 64
 def main() -> None:
     """Serve requests until the parent closes the pipe."""
     logging.disable()
+    keep_freed_memory()
     source = sys.stdin.buffer
     # Codecs written in C print to standard output: it must not reach the parent.
     with os.fdopen(os.dup(1), "wb") as answers, Path(os.devnull).open("wb") as nowhere:

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from models.memory import keep_freed_memory
 from tests.bench.fitting import measure_fitting
 from tests.bench.memory import measure_memory
 from tests.bench.ratio import Ratio
@@ -26,6 +27,7 @@ def run_bench(
     rounds: Annotated[int, typer.Option(min=1, help="Of each comparison.")] = 3,
 ) -> None:
     """Measure, and say which bars are met; the status is 1 where one is not."""
+    keep_freed_memory()
     console = Console()
     wanted = subjects or list(SUBJECTS)
     with (

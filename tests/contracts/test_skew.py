@@ -13,6 +13,7 @@ from training.cohort import read_cohort
 from training.dataset import decode_cohort_scan
 from training.examination import Examiner
 from training.healthy import measure_fold
+from training.scan_stream import open_decoders
 from training.score_files import score_files
 from training.slice_cache import SliceCacheSpec, open_slice_cache
 
@@ -81,7 +82,8 @@ def test_the_number_of_threads_changes_no_finding(tiny_detector, files, alone, t
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_scoring_files_gives_the_findings_of_the_detector(tiny_detector, files, alone, workers):
-    scored = list(score_files(tiny_detector, files, LIMITS, workers))
+    with open_decoders(workers, LIMITS) as decode:
+        scored = list(score_files(tiny_detector, files, LIMITS, decode, workers))
 
     assert [each.path for each in scored] == [str(path) for path in files]
     assert_same([each.finding for each in scored], alone)

@@ -7,6 +7,7 @@ import pytest
 from models.decoding.limits import DecodeLimits
 from tests.builders.cohorts import make_picture, write_picture
 from tests.builders.scans import make_dicom, write_dicom_series
+from training.scan_stream import open_decoders
 from training.score_commands import make_printable
 from training.score_files import score_files
 
@@ -14,7 +15,8 @@ LIMITS = DecodeLimits()
 
 
 def score(detector, *paths, workers=0):
-    return list(score_files(detector, paths, LIMITS, workers))
+    with open_decoders(workers, LIMITS) as decode:
+        return list(score_files(detector, paths, LIMITS, decode, workers))
 
 
 def test_paths_come_in_their_order_and_a_folder_by_name(tiny_detector, tmp_path):
@@ -117,7 +119,8 @@ def test_a_decoder_that_dies_is_one_unread_scan(tiny_detector, tmp_path):
     big = write_picture(tmp_path / "big.png", make_picture(1, 200))
     limits = DecodeLimits(max_slice_pixels=100 * 100)
 
-    found = list(score_files(tiny_detector, [good, big, good], limits, 1))
+    with open_decoders(1, limits) as decode:
+        found = list(score_files(tiny_detector, [good, big, good], limits, decode, 1))
 
     assert [each.error is None for each in found] == [True, False, True]
     assert found[1].error.code == "too_many_pixels"
