@@ -16,11 +16,13 @@ from app.analysis.routes import router as analysis_router
 from app.analysis.shelf import ScanShelf
 from app.analysis.tasks import ScoringLine
 from app.auth.access import Access, CookieRules, build_life
+from app.auth.administration import router as administration_router
 from app.auth.limits import RateLimiter
 from app.auth.oidc import OidcProvider, OidcRules
 from app.auth.passwords import Passwords
 from app.auth.permissions import Role
 from app.auth.routes import router as access_router
+from app.auth.tasks import KeyUses
 from app.bundles.folder import BundleFolder
 from app.bundles.operation import BundleOperator, BundleRules
 from app.bundles.routes import router as bundles_router
@@ -44,6 +46,7 @@ _LOG = logging.getLogger(__name__)
 SHUTDOWN_S = 50.0
 ROUTERS = (
     access_router,
+    administration_router,
     intake_router,
     cases_router,
     analysis_router,
@@ -58,6 +61,7 @@ class Road:
     """Everything that has a life, started and stopped in order."""
 
     storage: Storage
+    uses: KeyUses
     line: ScoringLine
     unpacker: Unpacker
     bundles: BundleOperator
@@ -69,6 +73,7 @@ class Road:
         self.line.engine.start()
         self.line.start(self.line.decoders.count)
         self.messenger.start()
+        self.uses.start()
         self.bundles.start()
 
     def stop(self, timeout_s: float) -> None:
@@ -76,6 +81,7 @@ class Road:
         self.bundles.stop()
         self.line.stop(timeout_s)
         self.messenger.stop()
+        self.uses.stop()
         self.line.decoders.close()
         self.unpacker.close()
         self.probe.close()
@@ -153,6 +159,7 @@ def _build_road(service: Service, settings: Settings, storage: Storage) -> Road:
     )
     return Road(
         storage=storage,
+        uses=service.state.access.uses,
         line=line,
         unpacker=unpacker,
         bundles=service.state.bundles,
@@ -187,6 +194,7 @@ def _build_access(settings: Settings, storage: Storage, clock: Clock) -> Access:
         cookies=CookieRules(is_secure=settings.is_https),
         requests=RateLimiter(clock, settings.key_rate_per_minute),
         failures=RateLimiter(clock, settings.login_rate_per_minute),
+        uses=KeyUses(storage.database),
         oidc=_build_oidc(settings, clock),
     )
 

@@ -35,6 +35,8 @@ class Action(StrEnum):
     KEY_CREATED = "key_created"
     KEY_REVOKED = "key_revoked"
     USER_DISABLED = "user_disabled"
+    USER_ENABLED = "user_enabled"
+    USER_ROLE_CHANGED = "user_role_changed"
     SCAN_ACCEPTED = "scan_accepted"
     CASE_VIEWED = "case_viewed"
     CASE_EXPORTED = "case_exported"
@@ -48,6 +50,7 @@ class Action(StrEnum):
     JOB_STARTED = "job_started"
     JOB_CANCELLED = "job_cancelled"
     JOB_DONE = "job_done"
+    AUDIT_EXPORTED = "audit_exported"
 
 
 @dataclass(frozen=True, slots=True)

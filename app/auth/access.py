@@ -22,6 +22,7 @@ from app.auth.passwords import Passwords
 from app.auth.permissions import Permission, Principal
 from app.auth.repository import AccessRepository
 from app.auth.service import SessionLife, identify_key, identify_session, needs_touch
+from app.auth.tasks import KeyUses
 from app.auth.tokens import digest_token, is_same_digest, parse_key
 from app.clock import Clock
 from app.errors import AccessError, CrossSiteRequest, NotAuthenticated, PermissionDenied
@@ -63,6 +64,7 @@ class Access:
     cookies: CookieRules
     requests: RateLimiter
     failures: RateLimiter
+    uses: KeyUses
     oidc: OidcProvider | None
 
     def identify(self, request: Request) -> Principal:
@@ -95,8 +97,11 @@ class Access:
         token = parse_key(_find_key_text(header))
         if token is None:
             raise NotAuthenticated
+        now = self.clock.now()
         with self.database.reading() as session:
-            return identify_key(session, token, self.clock.now())
+            principal = identify_key(session, token, now)
+        self.uses.note(token.id, now)
+        return principal
 
     def _identify_session(self, token: str) -> Principal:
         now = self.clock.now()

@@ -1,14 +1,15 @@
 """Queries of keys, users, sessions and logins."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, or_, select, update
 from sqlalchemy.orm import Session
 
+from app.auth.permissions import Role
 from app.auth.tables import ApiKeyRow, LoginAttemptRow, SessionRow, SetupSecretRow, UserRow
-from app.errors import KeyNotFound
+from app.errors import KeyNotFound, UserNotFound
 
 LOCAL = "local"
 
@@ -39,6 +40,37 @@ class AccessRepository:
         """List all API keys, newest first."""
         return self.session.scalars(select(ApiKeyRow).order_by(ApiKeyRow.id.desc())).all()
 
+    def touch_keys(self, used: Mapping[UUID, datetime]) -> None:
+        """Note when keys were last used."""
+        for identifier, at in used.items():
+            is_earlier = or_(ApiKeyRow.last_used_at.is_(None), ApiKeyRow.last_used_at < at)
+            statement = update(ApiKeyRow).where(ApiKeyRow.id == identifier, is_earlier)
+            self.session.execute(statement.values(last_used_at=at))
+
+    def list_users(self, before: UUID | None, limit: int) -> Sequence[UserRow]:
+        """List users, the newest first, those older than the one with the id `before`."""
+        query = select(UserRow).order_by(UserRow.id.desc()).limit(limit)
+        if before is not None:
+            query = query.where(UserRow.id < before)
+        return self.session.scalars(query).all()
+
+    def lock_user(self, identifier: UUID) -> UserRow:
+        """Give a user that nobody else changes until the commit.
+
+        Raises:
+            UserNotFound: there is none.
+        """
+        query = select(UserRow).where(UserRow.id == identifier).with_for_update()
+        row = self.session.scalar(query, execution_options={"populate_existing": True})
+        if row is None:
+            raise UserNotFound
+        return row
+
+    def lock_administrators(self) -> Sequence[UserRow]:
+        """Give those administrators who may log in, locked in the order of ids."""
+        query = select(UserRow).where(UserRow.role == Role.ADMIN, UserRow.disabled_at.is_(None))
+        return self.session.scalars(query.order_by(UserRow.id).with_for_update()).all()
+
     def find_user(self, issuer: str, subject: str) -> UserRow | None:
         """Find a user by what the issuer calls them."""
         query = select(UserRow).where(UserRow.issuer == issuer, UserRow.subject == subject)
@@ -67,6 +99,10 @@ class AccessRepository:
     def end_session(self, token_sha256: str) -> None:
         """Forget a session."""
         self.session.execute(delete(SessionRow).where(SessionRow.token_sha256 == token_sha256))
+
+    def end_sessions_of(self, user_id: UUID) -> None:
+        """Forget all sessions of a user."""
+        self.session.execute(delete(SessionRow).where(SessionRow.user_id == user_id))
 
     def end_old_sessions(self, created_before: datetime) -> None:
         """Forget sessions that are over."""

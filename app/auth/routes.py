@@ -1,7 +1,6 @@
-"""Routes of access, under /api/v1: setup, sessions, login through a provider, API keys."""
+"""Routes of access, under /api/v1: setup, sessions, login through a provider."""
 
 from typing import Annotated
-from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import RedirectResponse
@@ -9,7 +8,6 @@ from fastapi.responses import RedirectResponse
 from app.auth.access import (
     NOBODY,
     Access,
-    CanManageAccess,
     IsKnown,
     Public,
     find_address,
@@ -17,16 +15,13 @@ from app.auth.access import (
 )
 from app.auth.oidc import OidcProvider
 from app.auth.repository import AccessRepository
-from app.auth.schemas import ApiKey, Caller, KeyList, LoginOrder, NewKey, SetupOrder, ShownKey
+from app.auth.schemas import Caller, LoginOrder, SetupOrder
 from app.auth.service import (
-    KeyOrder,
     check_password,
     close_session,
-    create_key,
     identify_session,
     keep_oidc_user,
     open_session,
-    revoke_key,
     set_up_admin,
 )
 from app.auth.tables import LoginAttemptRow
@@ -142,29 +137,6 @@ def finish_login(
     answer.delete_cookie(access.cookies.login_name, secure=access.cookies.is_secure)
     _set_session(access, answer, token)
     return answer
-
-
-@router.get("/keys", responses=describe_errors(401, 403, 429))
-def list_keys(_caller: CanManageAccess, access: Gate) -> KeyList:
-    """List all API keys."""
-    with access.database.reading() as session:
-        return KeyList(items=[ApiKey.of(row) for row in AccessRepository(session).list_keys()])
-
-
-@router.post("/keys", status_code=201, responses=describe_errors(401, 403, 422, 429))
-def make_key(caller: CanManageAccess, order: NewKey, access: Gate) -> ShownKey:
-    """Make an API key; its token is shown in this answer and never again."""
-    wanted = KeyOrder(order.name, order.scopes, order.expires_at, order.rate_per_minute)
-    with access.database.transaction() as session:
-        row, token = create_key(session, wanted, caller.id, access.clock.now())
-        return ShownKey(**ApiKey.of(row).model_dump(), token=str(token))
-
-
-@router.delete("/keys/{key_id}", responses=describe_errors(401, 403, 404, 422, 429))
-def end_key(caller: CanManageAccess, key_id: UUID, access: Gate) -> ApiKey:
-    """Revoke an API key, at once and for good."""
-    with access.database.transaction() as session:
-        return ApiKey.of(revoke_key(session, key_id, caller.id, access.clock.now()))
 
 
 def _trade(access: Access, request: Request, state: str, code: str) -> str:

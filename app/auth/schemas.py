@@ -6,8 +6,9 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr
 
-from app.auth.permissions import Permission, Principal
-from app.auth.tables import ApiKeyRow
+from app.auth.permissions import Permission, Principal, Role
+from app.auth.repository import LOCAL
+from app.auth.tables import ApiKeyRow, UserRow
 
 Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[\w .@:-]+$")]
 
@@ -74,6 +75,7 @@ class ApiKey(BaseModel):
     created_by: str
     expires_at: datetime | None
     revoked_at: datetime | None
+    last_used_at: datetime | None = Field(description="To the minute; null while it was not.")
 
     @classmethod
     def of(cls, row: ApiKeyRow) -> Self:
@@ -91,3 +93,37 @@ class KeyList(BaseModel):
     """All API keys, newest first."""
 
     items: list[ApiKey]
+
+
+class NewRole(Payload):
+    """Another role for a local user."""
+
+    role: Role = Field(examples=["reader"])
+
+
+class User(BaseModel):
+    """A person who has logged in here."""
+
+    id: UUID = Field(examples=["0190e4a0-7b1c-7d55-8a51-3f0a1d2c3b4a"])
+    name: str = Field(examples=["Dr. Reader"])
+    issuer: str = Field(
+        description="The identity provider; `local` for local users.", examples=[LOCAL]
+    )
+    role: Role = Field(examples=["reader"])
+    created_at: datetime
+    last_login_at: datetime | None
+    disabled_at: datetime | None = Field(description="Since when the user may not log in.")
+
+    @classmethod
+    def of(cls, row: UserRow) -> Self:
+        """Show a row."""
+        return cls.model_validate(row, from_attributes=True)
+
+
+class UserList(BaseModel):
+    """A page of users, the newest first."""
+
+    items: list[User]
+    next_cursor: UUID | None = Field(
+        description="To ask for the next page by; null on the last.", examples=[None]
+    )
