@@ -14,7 +14,8 @@ from typing import TextIO
 
 from app.request_context import request_id
 
-_QUIET = ("uvicorn.access", "httpx", "httpcore", "alembic", "pydicom", "sqlalchemy.engine")
+_QUIET = ("uvicorn.access", "httpx", "httpcore", "alembic", "sqlalchemy.engine")
+_MUTE = ("pydicom", "highdicom")  # their warnings quote what files hold
 
 
 class JsonFormatter(logging.Formatter):
@@ -48,6 +49,8 @@ def set_up_logs(level: str, stream: TextIO | None = None) -> None:
     root.setLevel(level.upper())
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
+    for name in _MUTE:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def _tell_error(error: BaseException) -> dict[str, object]:

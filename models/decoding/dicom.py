@@ -23,7 +23,7 @@ from models.decoding.dicom_values import (
 )
 from models.decoding.foreign import translate_foreign
 from models.decoding.limits import DecodeLimits
-from models.decoding.scan import DecodedScan, Placement, VoiWindow
+from models.decoding.scan import DecodedScan, Placement, SliceSource, VoiWindow
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +77,7 @@ def decode_dicom(content: bytes, limits: DecodeLimits) -> DecodedScan:
             slice_positions_mm=placement.slice_positions_mm if placement else None,
             voi_windows=_read_windows(dataset, layout, is_inverted=is_inverted),
             notes=tuple(notes),
+            sources=tuple(SliceSource(0, frame) for frame in order),
         )
 
 

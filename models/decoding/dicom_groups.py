@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from typing import Any
 
-from pydicom.dataset import Dataset, FileDataset
+from pydicom.dataset import Dataset
 
 
 def iterate_homes(
-    dataset: FileDataset, frame: int, macro: str, *, with_root: bool = True
+    dataset: Dataset, frame: int, macro: str, *, with_root: bool = True
 ) -> Iterator[Dataset]:
     """Give the data sets that may hold an attribute of a frame, the most specific one first.
 
@@ -28,7 +28,7 @@ def iterate_homes(
         yield dataset
 
 
-def find_value(dataset: FileDataset, frame: int, macro: str, keyword: str) -> Any:  # noqa: ANN401 - whatever the file holds
+def find_value(dataset: Dataset, frame: int, macro: str, keyword: str) -> Any:  # noqa: ANN401 - whatever the file holds
     """Give an attribute of a frame, None where no home of it has a value."""
     for home in iterate_homes(dataset, frame, macro):
         value = home.get(keyword)
@@ -37,9 +37,7 @@ def find_value(dataset: FileDataset, frame: int, macro: str, keyword: str) -> An
     return None
 
 
-def find_floats(
-    dataset: FileDataset, frame: int, macro: str, keyword: str
-) -> tuple[float, ...] | None:
+def find_floats(dataset: Dataset, frame: int, macro: str, keyword: str) -> tuple[float, ...] | None:
     """Give an attribute of a frame as numbers, None where it is absent or holds no numbers."""
     value = find_value(dataset, frame, macro, keyword)
     if value is None:

@@ -43,11 +43,20 @@ class Placement:
 
 
 @dataclass(frozen=True, slots=True)
+class SliceSource:
+    """Where a slice was: which of the files handed in, which of its frames, counted from 0."""
+
+    file: int
+    frame: int
+
+
+@dataclass(frozen=True, slots=True)
 class DecodedScan:
     """One scan of one or several slices, before any change of ours.
 
     `pixels`: float32 [S, H, W], real units (HU for CT, else the file's modality units); higher is
-    brighter. Colour has become luminance. Checked once here; nobody checks it again.
+    brighter. Colour has become luminance. Checked once here; nobody checks it again. `sources`
+    tells where each slice was; by default the slices are the frames of one file as stored.
     """
 
     pixels: NDArray[np.float32]
@@ -65,11 +74,15 @@ class DecodedScan:
     voi_windows: tuple[VoiWindow, ...] = ()
     padding: NDArray[np.bool_] | None = None
     notes: tuple[str, ...] = ()
+    sources: tuple[SliceSource, ...] = ()
 
     def __post_init__(self) -> None:
         if self.pixels.ndim != 3 or self.pixels.dtype != np.float32 or 0 in self.pixels.shape:
             shape, dtype = self.pixels.shape, self.pixels.dtype
             raise CorruptScan(f"expected float32 pixels [S, H, W], found {dtype} {shape}")
+        if not self.sources:
+            frames = tuple(SliceSource(0, frame) for frame in range(self.pixels.shape[0]))
+            object.__setattr__(self, "sources", frames)
 
     @property
     def slice_count(self) -> int:

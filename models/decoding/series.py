@@ -41,8 +41,9 @@ class _Slice:
 
 @dataclass(frozen=True, slots=True)
 class _Slot:
-    """A file and, for DICOM, what its header says."""
+    """A file, its place among those handed in and, for DICOM, what its header says."""
 
+    index: int
     part: Part
     header: SliceHeader | None
 
@@ -90,10 +91,10 @@ def decode_series(parts: Sequence[Part], limits: DecodeLimits) -> DecodedScan:
     if len(parts) == 1:
         return decode_single(read_part(parts[0], limits), limits)
     check_frames(1, 1, len(parts), limits)
-    slots = _sort_slots([_read_slot(part, limits) for part in parts])
+    slots = _sort_slots([_read_slot(*each, limits) for each in enumerate(parts)])
     slices = SliceStack(limits, len(slots))
     for slot in slots:
-        slices.add(decode_single(read_part(slot.part, limits), limits))
+        slices.add(decode_single(read_part(slot.part, limits), limits), slot.index)
     return slices.build()
 
 
@@ -133,8 +134,8 @@ def _make_printable(label: str) -> str:
     return shown[-_LABEL_CHARACTERS:]
 
 
-def _read_slot(part: Part, limits: DecodeLimits) -> _Slot:
-    return _Slot(part, read_slice_header(read_part(part, limits), limits))
+def _read_slot(index: int, part: Part, limits: DecodeLimits) -> _Slot:
+    return _Slot(index, part, read_slice_header(read_part(part, limits), limits))
 
 
 def _sort_slots(slots: list[_Slot]) -> list[_Slot]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from models.decoding.frame_check import check_frames
 from models.decoding.limits import DecodeLimits
-from models.decoding.scan import DecodedScan, Placement
+from models.decoding.scan import DecodedScan, Placement, SliceSource
 from models.errors import MixedSeries
 
 # Slices may lie this share of their usual distance off an even grid before it is noted.
@@ -25,8 +25,8 @@ class SliceStack:
         self._scans: list[DecodedScan] = []
         self._pixels: NDArray[np.float32] = np.empty((0, 0, 0), dtype=np.float32)
 
-    def add(self, scan: DecodedScan) -> None:
-        """Take the next slice.
+    def add(self, scan: DecodedScan, file: int) -> None:
+        """Take the next slice, and which of the files handed in it is.
 
         Raises:
             MixedSeries: it does not fit those before it.
@@ -37,7 +37,8 @@ class SliceStack:
             self._pixels = np.empty((self._count, rows, columns), dtype=np.float32)
         self._check_fit(scan)
         self._pixels[len(self._scans)] = scan.pixels[0]
-        self._scans.append(replace(scan, pixels=self._pixels[:1]))
+        source = (SliceSource(file, 0),)
+        self._scans.append(replace(scan, pixels=self._pixels[:1], sources=source))
 
     def _check_fit(self, scan: DecodedScan) -> None:
         first = self._scans[0] if self._scans else scan
@@ -73,6 +74,7 @@ class SliceStack:
             placement=placement,
             slice_positions_mm=placement.slice_positions_mm if placement else None,
             notes=tuple(notes),
+            sources=tuple(scan.sources[0] for scan in scans),
         )
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from models.decoding.limits import DecodeLimits
-from models.decoding.scan import DecodedScan, Placement, VoiWindow
+from models.decoding.scan import DecodedScan, Placement, SliceSource, VoiWindow
 from models.specs import Spec
 
 LENGTH = struct.Struct(">I")
@@ -56,6 +56,7 @@ class ScanHeader(Spec):
     placement: Placement | None
     voi_windows: tuple[VoiWindow, ...]
     notes: tuple[str, ...]
+    sources: tuple[SliceSource, ...]
 
     @property
     def pixel_count(self) -> int:
@@ -98,6 +99,7 @@ def describe_scan(scan: DecodedScan) -> ScanHeader:
         placement=scan.placement,
         voi_windows=scan.voi_windows,
         notes=scan.notes,
+        sources=scan.sources,
     )
 
 
@@ -127,4 +129,5 @@ def assemble_scan(
         voi_windows=header.voi_windows,
         padding=padding,
         notes=header.notes,
+        sources=header.sources,
     )

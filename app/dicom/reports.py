@@ -1,0 +1,48 @@
+"""A finding to the DICOM objects that tell of it, in the study of its scan."""
+
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pydicom.dataset import Dataset
+
+from app.dicom.parametric_map import build_parametric_map
+from app.dicom.report_facts import ReportKind, ReportOrder
+from app.dicom.report_objects import encode_report
+from app.dicom.secondary_capture import build_secondary_captures
+from app.dicom.segmentation import build_segmentation
+from app.dicom.structured_report import build_structured_report
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One object: its data set and its file."""
+
+    kind: ReportKind
+    dataset: Dataset
+    content: bytes
+
+
+def build_reports(order: ReportOrder, kinds: frozenset[ReportKind]) -> Iterator[Report]:
+    """Give the objects of a finding, those of the wanted kinds that it has something to say in.
+
+    A scan that could not be looked at has no error map; a finding without regions has no
+    segmentation. The same finding gives the same bytes.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # highdicom and pydicom tell of oddities of the source
+        for kind, dataset in _build(order):
+            if kind in kinds:
+                yield Report(kind, dataset, encode_report(dataset))
+
+
+def _build(order: ReportOrder) -> Iterator[tuple[ReportKind, Dataset]]:
+    error_map = order.error_map
+    for capture in build_secondary_captures(order, error_map):
+        yield ReportKind.SECONDARY_CAPTURE, capture
+    yield ReportKind.STRUCTURED_REPORT, build_structured_report(order)
+    if error_map is None:
+        return
+    yield ReportKind.PARAMETRIC_MAP, build_parametric_map(order, error_map)
+    if order.finding.regions:
+        yield ReportKind.SEGMENTATION, build_segmentation(order, error_map)
