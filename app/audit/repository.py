@@ -2,13 +2,22 @@
 
 from collections.abc import Iterator, Sequence
 
-from sqlalchemy import func, select
+from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
 from app.audit.tables import AuditEntryRow
 
 _LOCK = 0x41554454  # "AUDT"
 PAGE = 1000
+
+# Built once, run by every upload and every finding.
+_HEAD = (
+    select(AuditEntryRow.sequence, AuditEntryRow.sha256)
+    .order_by(AuditEntryRow.sequence.desc())
+    .limit(1)
+)
+_APPEND = insert(AuditEntryRow)
+_COLUMNS = tuple(column.name for column in AuditEntryRow.__table__.columns)
 
 
 class AuditRepository:
@@ -22,15 +31,15 @@ class AuditRepository:
         if self.session.get_bind().dialect.name == "postgresql":
             self.session.execute(select(func.pg_advisory_xact_lock(_LOCK)))
 
-    def find_last(self) -> AuditEntryRow | None:
-        """Give the last entry."""
-        query = select(AuditEntryRow).order_by(AuditEntryRow.sequence.desc()).limit(1)
-        return self.session.scalar(query)
+    def find_head(self) -> tuple[int, str] | None:
+        """Give number and digest of the last entry."""
+        row = self.session.connection().execute(_HEAD).one_or_none()
+        return None if row is None else (row.sequence, row.sha256)
 
     def add(self, row: AuditEntryRow) -> None:
-        """Append an entry."""
-        self.session.add(row)
-        self.session.flush()
+        """Append an entry; the session does not keep it, since nobody may change it."""
+        values = {name: getattr(row, name) for name in _COLUMNS}
+        self.session.connection().execute(_APPEND, values)
 
     def stream_entries(self) -> Iterator[AuditEntryRow]:
         """Go through all entries in order, some at a time."""

@@ -78,16 +78,17 @@ def record_event(session: Session, event: Event, at: datetime) -> ChainHead:
     """
     repository = AuditRepository(session)
     repository.lock()
-    last = repository.find_last()
+    head = repository.find_head()
+    last = ChainHead(*head) if head else ChainHead(0, START_SHA256)
     row = AuditEntryRow(
-        sequence=last.sequence + 1 if last else 1,
+        sequence=last.sequence + 1,
         at=at,
         actor=event.actor,
         action=event.action.value,
         subject=event.subject,
         detail=dict(event.detail),
         request_id=request_id.get(),
-        previous_sha256=last.sha256 if last else START_SHA256,
+        previous_sha256=last.sha256,
         sha256="",
     )
     row.sha256 = digest_entry(row)

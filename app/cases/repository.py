@@ -111,8 +111,7 @@ class CaseRepository:
         self.session.execute(statement.values(attempt_count=CaseRow.attempt_count + 1))
 
     def index_terms(self, case: CaseRow) -> None:
-        """Renew the words by which a case is found."""
-        self.session.execute(delete(CaseTermRow).where(CaseTermRow.case_id == case.id))
+        """Keep the words by which a new case is found."""
         terms = find_terms(case.patient_name, case.patient_id, case.accession, case.description)
         if terms:
             rows = [{"term": term, "case_id": case.id} for term in terms]

@@ -65,6 +65,11 @@ class _Content:
     scans: Sequence[UnpackedScan]
     decoded: DecodedScan | None
 
+    def list_blobs(self) -> list[StoredBlob]:
+        """List the upload and its files, each once, in one order for all who lock them."""
+        files = [file.blob for scan in self.scans for file in scan.files]
+        return sorted({self.blob, *files}, key=lambda blob: blob.sha256)
+
 
 class Intake:
     """The one way for scans into the service."""
@@ -139,7 +144,8 @@ class Intake:
     def _insert(self, session: Session, offer: Offer, content: _Content) -> Accepted:
         at = self._clock.now()
         store = self.storage.blobs
-        register_blob(session, store, content.blob, at)
+        for blob in content.list_blobs():
+            register_blob(session, store, blob, at)
         new = NewUpload(
             offer.sender.id, content.blob.sha256, content.blob.size_bytes, offer.idempotency_key
         )
@@ -148,8 +154,6 @@ class Intake:
             return _describe_known(CaseRepository(session), upload)
         case_ids = []
         for scan in content.scans:
-            for file in scan.files:
-                register_blob(session, store, file.blob, at)
             case = open_case(session, _describe_case(offer, scan, content.decoded), at)
             add_instances(session, case, [_describe_file(upload.id, f) for f in scan.files], at)
             case_ids.append(case.id)

@@ -19,6 +19,20 @@ from app.storage.tables import BlobRow
 PAGE = 1000
 
 
+def _build_touch(
+    insert: "sqlite.Insert | postgresql.Insert",
+) -> "sqlite.Insert | postgresql.Insert":
+    young = {"touched_at": insert.excluded.touched_at}
+    return insert.on_conflict_do_update(index_elements=["sha256"], set_=young)
+
+
+# Built once: every upload runs it several times, and building costs more than running.
+_TOUCHES = {
+    "sqlite": _build_touch(sqlite.insert(BlobRow)),
+    "postgresql": _build_touch(postgresql.insert(BlobRow)),
+}
+
+
 class BlobRepository:
     """The table of blobs inside one transaction."""
 
@@ -27,14 +41,9 @@ class BlobRepository:
 
     def touch(self, blob: StoredBlob, at: datetime) -> None:
         """Insert the row of a blob or make it young again; locks the row until the commit."""
-        insert = self._insert().values(
-            sha256=blob.sha256, size_bytes=blob.size_bytes, touched_at=at
-        )
-        self.session.execute(
-            insert.on_conflict_do_update(
-                index_elements=[BlobRow.sha256], set_={"touched_at": insert.excluded.touched_at}
-            )
-        )
+        touch = _TOUCHES[self.session.get_bind().dialect.name]
+        values = {"sha256": blob.sha256, "size_bytes": blob.size_bytes, "touched_at": at}
+        self.session.connection().execute(touch, values)
 
     def adopt(self, blob: StoredBlob, at: datetime) -> None:
         """Insert the row of a blob that only the store knows."""
