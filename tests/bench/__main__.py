@@ -15,13 +15,14 @@ from tests.bench.fitting import measure_fitting
 from tests.bench.memory import measure_memory
 from tests.bench.ratio import Ratio
 from tests.bench.scoring import measure_scoring
+from tests.bench.service import measure_service
 
-SUBJECTS = ("fitting", "scoring", "memory")
+SUBJECTS = ("fitting", "scoring", "memory", "service")
 
 
 def run_bench(
     subjects: Annotated[
-        list[str] | None, typer.Argument(help="fitting, scoring, memory; all of them by default.")
+        list[str] | None, typer.Argument(help="fitting, scoring, memory, service; all by default.")
     ] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the numbers too.")] = None,
     rounds: Annotated[int, typer.Option(min=1, help="Of each comparison.")] = 3,
@@ -37,7 +38,7 @@ def run_bench(
         ratios = []
         for subject in wanted:
             status.update(f"measuring {subject}")
-            ratios.append(_measure(subject, Path(folder), rounds))
+            ratios += _measure(subject, Path(folder), rounds)
     console.print(_draw(ratios))
     if json_file is not None:
         numbers = {"threads": torch.get_num_threads(), "ratios": [r.to_json() for r in ratios]}
@@ -47,13 +48,15 @@ def run_bench(
         raise typer.Exit(1)
 
 
-def _measure(subject: str, folder: Path, rounds: int) -> Ratio:
+def _measure(subject: str, folder: Path, rounds: int) -> list[Ratio]:
     if subject == "fitting":
-        return measure_fitting(folder / subject, rounds)
+        return [measure_fitting(folder / subject, rounds)]
     if subject == "scoring":
-        return measure_scoring(folder / subject, rounds)
+        return [measure_scoring(folder / subject, rounds)]
     if subject == "memory":
-        return measure_memory()
+        return [measure_memory()]
+    if subject == "service":
+        return measure_service(folder / subject, rounds)
     raise typer.BadParameter(f"{subject}: expected one of {', '.join(SUBJECTS)}")
 
 

@@ -32,7 +32,7 @@ LIMITS = DecodeLimits()
 
 def measure_scoring(folder: Path, rounds: int) -> Ratio:
     """Score PNG and DICOM files of 512 px with the default recipe's pipeline."""
-    detector = _build_detector(folder)
+    detector = build_default_detector(folder)
     files = _write_files(folder / "files")
     workers = count_processors()
     with open_decoders(workers, LIMITS) as decode:
@@ -50,7 +50,7 @@ def measure_scoring(folder: Path, rounds: int) -> Ratio:
     return Ratio(NAME, *compare_rates(measured), "scans/s", BAR, "at least")
 
 
-def _build_detector(folder: Path) -> Detector:
+def build_default_detector(folder: Path) -> Detector:
     """Give a calibrated detector with the default pipeline; its network was never fitted."""
     rows = [Row(f"train/{number}.png", patient=str(number)) for number in range(40)]
     cohort = read_cohort(write_cohort(folder / "cohort", rows, side_px=128))

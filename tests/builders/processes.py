@@ -91,6 +91,14 @@ class ServiceProcess:
             trust_env=False,
         )
 
+    def measure_memory(self) -> int:
+        """Give the resident bytes of the process, without those of its decoders."""
+        if self._process is None:
+            return 0
+        status = Path(f"/proc/{self._process.pid}/status").read_text(encoding="ascii")
+        (line,) = (line for line in status.splitlines() if line.startswith("VmRSS:"))
+        return int(line.split()[1]) * 1024
+
     def kill(self) -> None:
         """End the process as a power cut would."""
         self._end(signal.SIGKILL)
