@@ -1,16 +1,11 @@
-"""How a training run shows itself while it runs: a bar in the terminal, curves in TensorBoard."""
+"""How the fit shows itself in a terminal: a bar with rate, time left, and the loss."""
 
-import importlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from itertools import pairwise
-from pathlib import Path
 from typing import Protocol
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import Progress
 
-from models.errors import MissingExtra
 from training.fit_state import HistoryPoint
 
 # The loss curve in the terminal: eight heights, this many of the latest points.
@@ -31,21 +26,8 @@ class FitProgress(Protocol):
         """Tell what a look at the weights gave."""
 
 
-class SilentProgress:
-    """Shows nothing."""
-
-    def begin(self, images_seen: int, images_total: int) -> None:
-        """Show nothing."""
-
-    def advance(self, images_seen: int, loss: float) -> None:
-        """Show nothing."""
-
-    def note(self, point: HistoryPoint) -> None:
-        """Show nothing."""
-
-
 class BarProgress:
-    """A bar with rate, time left, and the loss with its curve; made by `show_progress`."""
+    """A bar with rate, time left, and the loss with its curve, among the bars of a console."""
 
     def __init__(self, bar: Progress) -> None:
         self._bar = bar
@@ -75,62 +57,6 @@ class BarProgress:
         """Show how well the weights separate synthetic anomalies."""
         if point.separation is not None:
             self._bar.update(self._task, separation=f"separation {point.separation:.3f}")
-
-
-class BoardProgress:
-    """Loss, rate and separation as curves in a TensorBoard folder, beside another progress."""
-
-    def __init__(self, folder: Path, beside: FitProgress) -> None:
-        """Open the folder.
-
-        Raises:
-            MissingExtra: TensorBoard is not installed.
-        """
-        try:
-            board = importlib.import_module("torch.utils.tensorboard")
-        except ImportError as error:
-            raise MissingExtra(
-                "curves need TensorBoard: pip install 'aegle[tensorboard]'"
-            ) from error
-        self._writer = board.SummaryWriter(str(folder))
-        self._beside = beside
-
-    def begin(self, images_seen: int, images_total: int) -> None:
-        """Pass on."""
-        self._beside.begin(images_seen, images_total)
-
-    def advance(self, images_seen: int, loss: float) -> None:
-        """Draw the loss."""
-        self._writer.add_scalar("loss/fit", loss, images_seen)
-        self._beside.advance(images_seen, loss)
-
-    def note(self, point: HistoryPoint) -> None:
-        """Draw the validation, and flush, so that the curve is live."""
-        self._writer.add_scalar("loss/validation", point.validation_loss, point.images_seen)
-        self._writer.add_scalar("learning_rate", point.learning_rate, point.images_seen)
-        for kind, separation in point.by_kind.items():
-            self._writer.add_scalar(f"separation/{kind}", separation, point.images_seen)
-        self._writer.flush()
-        self._beside.note(point)
-
-    def close(self) -> None:
-        """Finish the file."""
-        self._writer.close()
-
-
-@contextmanager
-def show_progress(console: Console) -> Iterator[BarProgress]:
-    """Show a bar on a console as long as the context lasts."""
-    columns = (
-        TextColumn("[progress.description]{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[loss]} {task.fields[curve]} {task.fields[separation]}"),
-    )
-    with Progress(*columns, console=console) as bar:
-        yield BarProgress(bar)
 
 
 def draw_curve(losses: Sequence[float]) -> str:

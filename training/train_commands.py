@@ -18,7 +18,7 @@ from training.duplicates import check_duplicates
 from training.duplicates_command import compare_files
 from training.recipe import list_recipes, read_recipe
 from training.train import TrainingRun, check_place, train_bundle
-from training.watch import watch_console
+from training.watch import watch_console, watch_curves
 
 
 def register(app: typer.Typer) -> None:
@@ -43,6 +43,9 @@ def train(
     work: Annotated[
         Path, typer.Option(help="Keeps decoded slices and the checkpoint of a run that was killed.")
     ] = Path("var/work"),
+    curves: Annotated[
+        Path | None, typer.Option(help="Folder for live curves of the loss, for TensorBoard.")
+    ] = None,
 ) -> None:
     """Train on healthy scans, calibrate, and publish a bundle.
 
@@ -67,7 +70,8 @@ def train(
         check_duplicates(report)
     with (
         join_group(choose_device(device)) as (group, own_device),
-        watch_console(console) as watch,
+        watch_console(console) as bars,
+        watch_curves(curves if is_first else None, bars) as watch,
     ):
         run = TrainingRun(
             cohort=scans,

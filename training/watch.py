@@ -1,7 +1,9 @@
-"""How a whole training run shows itself in a terminal: a bar a stage, the fit with its loss."""
+"""How a whole training run shows itself: bars in a terminal, curves in TensorBoard."""
 
+import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from rich.console import Console
 from rich.progress import (
@@ -13,6 +15,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from models.errors import MissingExtra
 from training.fit_state import HistoryPoint
 from training.progress import BarProgress
 from training.train import TrainingWatch
@@ -57,6 +60,72 @@ class ConsoleWatch(TrainingWatch):
         """Show what a look at the weights gave."""
         if self._fit is not None:
             self._fit.note(point)
+
+
+class CurvesWatch(TrainingWatch):
+    """Loss, rate and separation as curves of TensorBoard, beside another watch."""
+
+    def __init__(self, folder: Path, beside: TrainingWatch) -> None:
+        """Open the folder.
+
+        Raises:
+            MissingExtra: TensorBoard is not installed.
+        """
+        try:
+            board = importlib.import_module("torch.utils.tensorboard")
+        except ImportError as error:
+            raise MissingExtra(
+                "curves need TensorBoard: pip install 'aegle[tensorboard]'"
+            ) from error
+        self._writer = board.SummaryWriter(str(folder))
+        self._beside = beside
+
+    def start(self, stage: str, total: int) -> None:
+        """Pass on."""
+        self._beside.start(stage, total)
+
+    def step(self, done: int) -> None:
+        """Pass on."""
+        self._beside.step(done)
+
+    def begin(self, images_seen: int, images_total: int) -> None:
+        """Pass on."""
+        self._beside.begin(images_seen, images_total)
+
+    def advance(self, images_seen: int, loss: float) -> None:
+        """Draw the loss."""
+        self._writer.add_scalar("loss/fit", loss, images_seen)
+        self._beside.advance(images_seen, loss)
+
+    def note(self, point: HistoryPoint) -> None:
+        """Draw the validation, and flush, so that the curve is live."""
+        self._writer.add_scalar("loss/validation", point.validation_loss, point.images_seen)
+        self._writer.add_scalar("learning_rate", point.learning_rate, point.images_seen)
+        for kind, separation in point.by_kind.items():
+            self._writer.add_scalar(f"separation/{kind}", separation, point.images_seen)
+        self._writer.flush()
+        self._beside.note(point)
+
+    def close(self) -> None:
+        """Finish the file."""
+        self._writer.close()
+
+
+@contextmanager
+def watch_curves(folder: Path | None, beside: TrainingWatch) -> Iterator[TrainingWatch]:
+    """Write curves into the folder as long as the context lasts; without one the other watches.
+
+    Raises:
+        MissingExtra: TensorBoard is not installed.
+    """
+    if folder is None:
+        yield beside
+        return
+    watch = CurvesWatch(folder, beside)
+    try:
+        yield watch
+    finally:
+        watch.close()
 
 
 @contextmanager

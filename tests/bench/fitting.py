@@ -10,8 +10,8 @@ from models.networks.build import build_network
 from tests.bench.ratio import Ratio, compare_rates
 from tests.builders.fitting import MemorySlices
 from training.fit import FitRun, fit_network
-from training.progress import SilentProgress
 from training.recipe import Recipe, read_recipe
+from training.train import TrainingWatch
 
 NAME = "training, against a bare loop"
 BAR = 0.8
@@ -45,7 +45,7 @@ def _fit(recipe: Recipe, slices: MemorySlices, folder: Path) -> float:
     """Give images a second of the whole fit: feed, augmentation, noise, looks, checkpoints."""
     validation = MemorySlices(64, size_px=recipe.pipeline.normalize.size_px, seed=2)
     run = FitRun(folder, "bench", 0, torch.device("cpu"))
-    fitted = fit_network(recipe, slices, validation, run, SilentProgress())
+    fitted = fit_network(recipe, slices, validation, run, TrainingWatch())
     return recipe.optimizer.images_seen / fitted.duration_s
 
 
