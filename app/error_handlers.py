@@ -131,6 +131,8 @@ def _answer_http_exception(request: Request, error: Exception) -> JSONResponse: 
         answer = answer_error(MethodNotAllowed())
         answer.headers.update(error.headers or {})
         return answer
+    if error.status_code == HTTPStatus.BAD_REQUEST:  # a body that is no JSON, not even text
+        return answer_error(InvalidRequest())
     if error.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
         return answer_error(RequestError())
     return answer_error(ServiceError())

@@ -106,7 +106,7 @@ class Picture(Response):
     media_type = "image/png"
 
 
-@router.get("/overlay.png", response_class=Picture, responses=_PICTURE)
+@router.get("/overlay.png", response_class=Response, responses=_PICTURE)
 def show_overlay(
     caller: CanReadCases,
     case_id: UUID,
@@ -123,7 +123,7 @@ def show_overlay(
     return Picture(draw_case(scan, unpack_slice(content, index), order))
 
 
-@router.get("/preview.png", response_class=Picture, responses=_PICTURE)
+@router.get("/preview.png", response_class=Response, responses=_PICTURE)
 def show_preview(
     caller: CanReadCases,
     case_id: UUID,

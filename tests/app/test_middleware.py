@@ -77,7 +77,9 @@ def test_unknown_addresses_and_methods_have_the_same_shape(client):
     assert client.delete("/notes").headers["Allow"] == "POST"
 
 
-@pytest.mark.parametrize("body", ['{"CANARY": 1}', '{"text": ["CANARY"]}', "CANARY", ""])
+@pytest.mark.parametrize(
+    "body", ['{"CANARY": 1}', '{"text": ["CANARY"]}', "CANARY", "", b"\xff CANARY"]
+)
 def test_an_invalid_request_is_told_without_repeating_it(client, body):
     answer = client.post("/notes", content=body, headers={"Content-Type": "application/json"})
 
