@@ -6,7 +6,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import StreamingResponse
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from app.audit.service import Action
 from app.auth.access import (
@@ -29,12 +29,13 @@ from app.cases.schemas import (
     CaseView,
     History,
     NewReviewBody,
+    PlainSelection,
     ReviewView,
 )
 from app.cases.service import delete_case
 from app.cases.states import ReviewState
 from app.cases.viewing import ViewLog
-from app.cases.worklist import MAX_PAGE, Page, Sort
+from app.cases.worklist import MAX_PAGE, CaseFilter, Page, Sort
 from app.error_handlers import describe_errors
 from app.errors import InvalidRequest
 from app.storage.opening import Storage, get_storage
@@ -44,16 +45,24 @@ router = APIRouter(prefix="/api/v1/cases", tags=["cases"])
 _ERRORS = (401, 403, 404, 422, 429, 503)
 
 
-class CaseQuery(CaseSelection):
-    """Filters, order and page of the worklist."""
+class PageOrder(BaseModel):
+    """Order and page of the worklist."""
 
     sort: Literal["score", "time", "age"] = "time"
     limit: int = Field(default=50, ge=1, le=MAX_PAGE)
     cursor: Annotated[str, Field(max_length=512)] | None = None
 
-    def build_page(self) -> Page:
+    def build_page(self, wanted: CaseFilter) -> Page:
         """Give the page that is asked for."""
-        return Page(self.build_filter(), Sort(self.sort), self.limit, self.cursor)
+        return Page(wanted, Sort(self.sort), self.limit, self.cursor)
+
+
+class CaseQuery(PlainSelection, PageOrder):
+    """Filters, order and page in an address."""
+
+
+class CaseSearch(CaseSelection, PageOrder):
+    """Filters, search text, order and page in a body."""
 
 
 def get_views(request: Request) -> ViewLog:
@@ -71,10 +80,17 @@ Views = Annotated[ViewLog, Depends(get_views)]
 def list_cases(
     _caller: CanReadCases, query: Annotated[CaseQuery, Query()], storage: TheStorage
 ) -> CaseList:
-    """Give a page of the worklist; the next one is asked for by its cursor."""
-    with storage.database.reading() as session:
-        page = CaseRepository(session).list_page(query.build_page())
-        return CaseList(items=[CaseView.of(row) for row in page.rows], next_cursor=page.next_cursor)
+    """Give a page of the worklist; the next one is asked for by its cursor.
+
+    To search by text is a matter of `POST /cases/search`: an address holds no patient data.
+    """
+    return _list_page(storage, query.build_page(query.build_filter()))
+
+
+@router.post("/search", responses=describe_errors(400, 401, 403, 422, 429, 503))
+def search_cases(_caller: CanReadCases, order: CaseSearch, storage: TheStorage) -> CaseList:
+    """Give a page of the worklist, searched by text too; changes nothing."""
+    return _list_page(storage, order.build_page(order.build_filter()))
 
 
 @router.get("/{case_id}", responses=describe_errors(*_ERRORS))
@@ -160,6 +176,12 @@ def take_review_back(
     with access.database.transaction() as session:
         now = access.clock.now()
         return ReviewView.of(undo_review(session, case_id, review_id, caller.id, now))
+
+
+def _list_page(storage: Storage, wanted: Page) -> CaseList:
+    with storage.database.reading() as session:
+        page = CaseRepository(session).list_page(wanted)
+        return CaseList(items=[CaseView.of(row) for row in page.rows], next_cursor=page.next_cursor)
 
 
 def _read_after_first(storage: Storage, sha256: str) -> Iterator[bytes]:

@@ -1,6 +1,7 @@
 """What the case routes take and give."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
@@ -28,8 +29,8 @@ def _add_zone(value: datetime) -> datetime:
 Instant = Annotated[datetime, AfterValidator(_add_zone)]
 
 
-class CaseSelection(BaseModel):
-    """Which cases: the filters of the worklist and of jobs."""
+class PlainSelection(BaseModel):
+    """Which cases, by filters that may stand in an address: none of them is patient data."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -42,9 +43,6 @@ class CaseSelection(BaseModel):
     sender: Word | None = Field(default=None, description="Id of a key or user.")
     received_from: Instant | None = None
     received_before: Instant | None = None
-    text: Word | None = Field(
-        default=None, description="Beginnings of words of name, id, accession or description."
-    )
 
     def build_filter(self) -> CaseFilter:
         """Give the filter of the worklist's queries."""
@@ -58,8 +56,21 @@ class CaseSelection(BaseModel):
             sender=self.sender,
             received_from=self.received_from,
             received_before=self.received_before,
-            text=self.text,
         )
+
+
+class CaseSelection(PlainSelection):
+    """Which cases: the filters of a search and of jobs; always in a body, never in an address."""
+
+    text: Word | None = Field(
+        default=None,
+        description="Beginnings of words of name, id, accession or description.",
+        examples=["mull"],
+    )
+
+    def build_filter(self) -> CaseFilter:
+        """Give the filter of the worklist's queries."""
+        return replace(super().build_filter(), text=self.text)
 
 
 class Shown(BaseModel):

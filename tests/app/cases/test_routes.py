@@ -40,6 +40,12 @@ def list_ids(client, **query):
     return [item["id"] for item in answer.json()["items"]]
 
 
+def search_ids(client, **order):
+    answer = client.post(f"{CASES}/search", json=order)
+    assert answer.status_code == 200, answer.text
+    return [item["id"] for item in answer.json()["items"]]
+
+
 def test_the_worklist_is_filtered(client):
     north, south = send(client, site="north-1"), send(client, site="south-1")
 
@@ -52,8 +58,57 @@ def test_the_worklist_is_filtered(client):
 def test_a_case_is_found_by_a_word_of_its_patient(client):
     case = send(client, patient_name="Zwicky^Fritz", accession="ACC-881")
 
-    assert list_ids(client, text="zwick") == [case["id"]]
-    assert list_ids(client, text="acc-88") == [case["id"]]
+    assert search_ids(client, text="zwick") == [case["id"]]
+    assert search_ids(client, text="acc-88", status="scored", verdict=case["verdict"]) == [
+        case["id"]
+    ]
+    assert search_ids(client, text="zwick", site="elsewhere") == []
+
+
+@pytest.mark.parametrize("field", ["text", "patient", "patient_id", "patient_name", "accession"])
+def test_no_address_takes_patient_data(client, field):
+    answer = client.get(CASES, params={field: "CANARY"})
+
+    assert answer.status_code == 422
+    assert "CANARY" not in answer.text
+
+
+def test_no_route_has_a_parameter_for_patient_data(client):
+    operations = [
+        operation
+        for path, item in client.app.openapi()["paths"].items()
+        if path.startswith("/api/")
+        for operation in item.values()
+    ]
+
+    names = {each["name"] for operation in operations for each in operation.get("parameters", [])}
+
+    assert not {name for name in names if "patient" in name or name in {"text", "q", "accession"}}
+
+
+def test_a_search_goes_on_by_its_cursor_and_only_there(client):
+    sent = {send(client, patient_name="Paged^Paula")["id"] for _ in range(3)}
+
+    first = client.post(f"{CASES}/search", json={"text": "paged", "limit": 2}).json()
+    order = {"text": "paged", "limit": 2, "cursor": first["next_cursor"]}
+    second = client.post(f"{CASES}/search", json=order).json()
+    other = client.post(f"{CASES}/search", json=order | {"text": "paul"})
+
+    assert {item["id"] for item in first["items"] + second["items"]} == sent
+    assert second["next_cursor"] is None
+    assert (other.status_code, other.json()["error"]["code"]) == (400, "invalid_cursor")
+    assert "paged" not in first["next_cursor"]
+
+
+@pytest.mark.parametrize("body", [{"text": ""}, {"text": "x" * 200}, {"name": "x"}, {"limit": 0}])
+def test_a_search_of_another_form_is_refused(client, body):
+    assert client.post(f"{CASES}/search", json=body).status_code == 422
+
+
+def test_only_readers_search(client):
+    sender = make_key(client.app, *ROLES[Role.SENDER])
+
+    assert client.post(f"{CASES}/search", json={}, headers=sender).status_code == 403
 
 
 @pytest.mark.parametrize("sort", ["score", "time", "age"])
