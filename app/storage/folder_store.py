@@ -27,8 +27,8 @@ class FolderBlobStore(BlobStore):
         # Made and fsynced once, so that a later rename needs to fsync one folder only.
         for first in range(256):
             (folder / f"{first:02x}").mkdir(exist_ok=True, mode=0o700)
-        _fsync_folder(folder)
-        _fsync_folder(folder.parent)
+        fsync_path(folder)
+        fsync_path(folder.parent)
 
     def adopt(self, path: Path, blob: StoredBlob) -> None:
         """Rename a finished draft into place, then fsync its folder."""
@@ -39,7 +39,7 @@ class FolderBlobStore(BlobStore):
             else:
                 path.chmod(0o400)
                 path.replace(target)
-            _fsync_folder(target.parent)
+            fsync_path(target.parent)
 
     def exists(self, sha256: str) -> bool:
         """Tell whether the folder holds a blob."""
@@ -83,8 +83,9 @@ def _describe(entry: os.DirEntry[str]) -> Iterator[BlobEntry]:
         yield BlobEntry(entry.name, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
 
 
-def _fsync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+def fsync_path(path: Path) -> None:
+    """Bring the bytes of a file, or the names in a folder, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -43,6 +43,19 @@ def migrate_database(database: Database) -> Migration:
     return Migration(before, head)
 
 
+def plan_migration(database: Database) -> Migration:
+    """Tell what `migrate_database` would do, and change nothing.
+
+    Raises:
+        SchemaTooNew: the database was migrated by a newer release.
+    """
+    with database.reading() as session:
+        before = _read_revision(session.connection())
+    if before is not None:
+        _check_known(before)
+    return Migration(before, _find_head())
+
+
 def check_schema(database: Database) -> None:
     """Let the service start on a database of this release only.
 

@@ -1,5 +1,7 @@
 """The service's own commands, each on a storage of its own."""
 
+import sqlite3
+
 import pytest
 import typer
 from typer.testing import CliRunner
@@ -8,10 +10,11 @@ import app.audit.commands
 import app.auth.commands
 import app.storage.commands
 from app.clock import SystemClock
-from app.errors import AuditChainBroken
+from app.errors import AuditChainBroken, SchemaTooNew, SettingsError
 from app.settings import Settings, read_settings
-from app.storage.opening import open_storage
+from app.storage.opening import open_settings_database, open_storage
 from app.storage.service import register_blob
+from tests.builders.databases import upgrade_to
 
 
 @pytest.fixture
@@ -83,3 +86,51 @@ def test_store_collect_leaves_young_blobs(aegle):
     storage.close()
 
     assert aegle("store", "collect").output == "0 blobs removed, 0 bytes freed\n"
+
+
+def test_migrate_copies_an_older_database_aside_and_tells_how_to_go_back(aegle, tmp_path):
+    settings = read_settings()
+    settings.data_folder.mkdir(parents=True)
+    database = open_settings_database(settings)
+    upgrade_to(database, "0004")
+    database.close()
+
+    told = aegle("migrate").output
+
+    (copy,) = (tmp_path / "data" / "backups").iterdir()
+    assert f"copied the database to {copy}" in told
+    assert "to go back: stop the service" in told
+    assert "migrated from 0004 to " in told
+    with sqlite3.connect(copy) as connection:
+        assert connection.execute("SELECT version_num FROM alembic_version").fetchone() == ("0004",)
+
+
+def test_migrate_copies_nothing_of_a_newer_database(aegle, tmp_path):
+    aegle("migrate")
+    with sqlite3.connect(tmp_path / "data" / "aegle.db") as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+
+    refused = aegle("migrate")
+
+    assert isinstance(refused.exception, SchemaTooNew)
+    assert not (tmp_path / "data" / "backups").exists()
+
+
+def test_a_backup_serves_as_the_data_folder(aegle, monkeypatch, tmp_path):
+    aegle("keys", "create", "CT 1")
+
+    told = aegle("backup", str(tmp_path / "copy")).output
+    monkeypatch.setenv("AEGLE_DATA_FOLDER", str(tmp_path / "copy"))
+
+    assert told == "0 blobs copied, 0 bytes\n"
+    assert "CT 1" in aegle("keys", "list").output
+
+
+def test_backup_leaves_stores_of_others_to_their_own_tools(aegle, monkeypatch, tmp_path):
+    monkeypatch.setenv("AEGLE_BLOB_URL", "s3://bucket")
+    monkeypatch.setenv("AEGLE_S3_ENDPOINT", "http://127.0.0.1:9")
+
+    refused = aegle("backup", str(tmp_path / "copy"))
+
+    assert isinstance(refused.exception, SettingsError)
+    assert "pg_dump" in str(refused.exception)
