@@ -8,6 +8,7 @@ import typer
 from app import serve, settings_command
 from app.audit import commands as audit_commands
 from app.auth import commands as access_commands
+from app.client import push_command
 from app.storage import commands as storage_commands
 from models.errors import AegleError
 from models.memory import keep_freed_memory
@@ -34,6 +35,7 @@ PARTS = (
     decode_command,
     serve,
     settings_command,
+    push_command,
     storage_commands,
     access_commands,
     audit_commands,

@@ -27,7 +27,18 @@ from app.errors import SettingsError
 PREFIX = "AEGLE_"
 FILE_VARIABLE = "AEGLE_SETTINGS_FILE"
 SECRETS_VARIABLE = "AEGLE_SECRETS_FOLDER"
-_NOT_SETTINGS = {FILE_VARIABLE, SECRETS_VARIABLE, "AEGLE_REAL_DATA"}
+URL_VARIABLE = "AEGLE_URL"
+KEY_VARIABLE = "AEGLE_API_KEY"
+KEY_FILE_VARIABLE = "AEGLE_API_KEY_FILE"
+_NOT_SETTINGS = {
+    FILE_VARIABLE,
+    SECRETS_VARIABLE,
+    # read by the client and the tests, which may run beside a service
+    URL_VARIABLE,
+    KEY_VARIABLE,
+    KEY_FILE_VARIABLE,
+    "AEGLE_REAL_DATA",
+}
 
 MIB = 1024 * 1024
 GIB = 1024 * MIB
@@ -179,13 +190,13 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _check_public_url(self) -> Self:
         for name, url in (("public_url", self.public_url), ("oidc_issuer", self.oidc_issuer)):
-            if url is not None and not _is_https_or_loopback(url):
+            if url is not None and not is_https_or_loopback(url):
                 raise ValueError(f"{name} must be https, or http on a loopback address")
         return self
 
     @model_validator(mode="after")
     def _check_webhooks(self) -> Self:
-        if any(not _is_https_or_loopback(url) for url in self.webhook_urls):
+        if any(not is_https_or_loopback(url) for url in self.webhook_urls):
             raise ValueError("webhook_urls must be https, or http on a loopback address")
         if self.webhook_urls and self.webhook_secret is None:
             raise ValueError("webhook_urls need a webhook_secret to sign with")
@@ -270,7 +281,8 @@ def _tell_problems(error: ValidationError) -> str:
     return "; ".join(problems)
 
 
-def _is_https_or_loopback(url: str) -> bool:
+def is_https_or_loopback(url: str) -> bool:
+    """Whether what is sent to an address cannot be read on the way."""
     parts = urlsplit(url)
     if parts.scheme == "https":
         return bool(parts.hostname)

@@ -33,12 +33,19 @@ def list_parts(source: Path | bytes, limits: DecodeLimits) -> Iterator[tuple[str
         yield from _look_inside(label, source, limits, depth=0, is_listed=False)
 
 
+def is_side_file(label: str, head: bytes) -> bool:
+    """Whether a file of a folder or zip is passed over: hidden, plain text, DICOMDIR."""
+    parts = label.replace("\\", "/").replace(":", "/").split("/")
+    is_hidden = parts[-1].startswith(".") or "__MACOSX" in parts
+    return is_hidden or parts[-1].upper() in _SIDE_FILES or is_text(head)
+
+
 def _look_inside(
     label: str, part: Part, limits: DecodeLimits, *, depth: int, is_listed: bool
 ) -> Iterator[tuple[str, Part]]:
     """Give the part itself, or the entries of the zip that it is."""
     head = read_head(part, limits)
-    if is_listed and _is_side_file(label, head):
+    if is_listed and is_side_file(label, head):
         return
     if _sniff(head) != "zip":
         yield label, part
@@ -49,12 +56,6 @@ def _look_inside(
     for entry in list_entries(archive, limits):
         inner = f"{label}:{entry.name}"
         yield from _look_inside(inner, entry, limits, depth=depth + 1, is_listed=True)
-
-
-def _is_side_file(label: str, head: bytes) -> bool:
-    parts = label.replace("\\", "/").replace(":", "/").split("/")
-    is_hidden = parts[-1].startswith(".") or "__MACOSX" in parts
-    return is_hidden or parts[-1].upper() in _SIDE_FILES or is_text(head)
 
 
 def _sniff(head: bytes) -> Format | None:

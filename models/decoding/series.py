@@ -9,10 +9,11 @@ import numpy as np
 from models.decoding.frame_check import check_frames
 from models.decoding.limits import DecodeLimits
 from models.decoding.listing import list_parts
-from models.decoding.part import Part, read_part
+from models.decoding.part import Part, read_head, read_part
 from models.decoding.scan import DecodedScan
 from models.decoding.single import decode_single
 from models.decoding.slice_header import SliceHeader, read_slice_header
+from models.decoding.sniff import sniff_format
 from models.decoding.stack import SliceStack
 from models.errors import DecodeError, MixedSeries
 
@@ -62,8 +63,18 @@ def find_scans(source: Path | bytes, limits: DecodeLimits) -> Iterator[ScanSourc
     Raises:
         DecodeError: the folder or zip itself cannot be listed.
     """
+    yield from group_parts(list_parts(source, limits), limits)
+
+
+def group_parts(named: Iterable[tuple[str, Part]], limits: DecodeLimits) -> Iterator[ScanSource]:
+    """Group files as `find_scans` does: what is no slice at once, series when all were seen.
+
+    Args:
+        named: label and file; files that cannot be read are sources of their own.
+        limits: a file above `max_bytes` is no slice, and is not read.
+    """
     slices: list[_Slice] = []
-    for name, part in list_parts(source, limits):
+    for name, part in named:
         header = _read_header(part, limits)
         if header is None or header.position_mm is None:
             yield ScanSource(_make_printable(name), (part,))
@@ -101,6 +112,8 @@ def decode_series(parts: Sequence[Part], limits: DecodeLimits) -> DecodedScan:
 def _read_header(part: Part, limits: DecodeLimits) -> SliceHeader | None:
     """Read the DICOM header, None for another format or one that decoding will refuse."""
     try:
+        if isinstance(part, Path) and sniff_format(read_head(part, limits)) != "dicom":
+            return None  # a large picture is not read to learn that it is one
         return read_slice_header(read_part(part, limits), limits)
     except DecodeError:
         return None

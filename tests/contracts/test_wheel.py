@@ -20,7 +20,7 @@ def list_needed():
         for path in (ROOT / name).rglob("*")
         if path.is_file()
         and path.suffix not in NOT_SHIPPED
-        and "client" not in path.relative_to(ROOT).parts
+        and not path.is_relative_to(ROOT / "app" / "web" / "client")
         and path.name != "settings.example.toml"
     }
 
