@@ -102,6 +102,7 @@ class Exchange:
             AegleError: the service refused, or did not answer.
         """
         while True:
+            self.sleep(0.0)  # nothing is begun after a halt
             retry_after = None
             try:
                 response = self.http.send(build())

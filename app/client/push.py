@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from app.client.client import AegleClient
-from app.client.errors import FileChanged
+from app.client.errors import FileChanged, Halted
 from app.client.journal import Journal, mark_files
 from app.client.parcels import Parcel
 from app.client.upload import Upload
@@ -55,6 +55,7 @@ class Push:
         self._journal = journal
         self._order = order
         self._tell_bytes = tell_bytes
+        self._reason: AegleError | None = None
 
     def run(self, parcels: Iterator[Parcel]) -> Generator[Delivery]:
         """Send all parcels; give what came of each as soon as it is known.
@@ -66,18 +67,29 @@ class Push:
         pool = ThreadPoolExecutor(self._order.connections, thread_name_prefix="push")
         try:
             for parcel in parcels:
-                running.add(pool.submit(self._deliver, parcel))
+                running.add(pool.submit(self._try, parcel))
                 if len(running) > 2 * self._order.connections:
                     done, running = wait(running, return_when=FIRST_COMPLETED)
                     yield from (future.result() for future in done)
             while running:
                 done, running = wait(running, return_when=FIRST_COMPLETED)
                 yield from (future.result() for future in done)
+        except Halted as error:
+            raise self._reason or error from None
         except BaseException:
             self._client.halt()
             raise
         finally:
             pool.shutdown(cancel_futures=True)
+
+    def _try(self, parcel: Parcel) -> Delivery:
+        """Deliver; what the other scans would meet too ends them all, and is the reason told."""
+        try:
+            return self._deliver(parcel)
+        except AegleError as error:
+            self._reason = self._reason or error
+            self._client.halt()
+            raise
 
     def _deliver(self, parcel: Parcel) -> Delivery:
         try:
