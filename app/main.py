@@ -23,6 +23,7 @@ from app.auth.passwords import Passwords
 from app.auth.permissions import Role
 from app.auth.routes import router as access_router
 from app.auth.tasks import KeyUses
+from app.auth.trail import router as trail_router
 from app.bundles.folder import BundleFolder
 from app.bundles.operation import BundleOperator, BundleRules
 from app.bundles.routes import router as bundles_router
@@ -51,6 +52,7 @@ SHUTDOWN_S = 50.0
 ROUTERS = (
     access_router,
     administration_router,
+    trail_router,
     intake_router,
     cases_router,
     analysis_router,

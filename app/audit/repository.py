@@ -1,8 +1,10 @@
 """Queries of the audit trail."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import ColumnElement, func, insert, select
 from sqlalchemy.orm import Session
 
 from app.audit.tables import AuditEntryRow
@@ -18,6 +20,20 @@ _HEAD = (
 )
 _APPEND = insert(AuditEntryRow)
 _COLUMNS = tuple(column.name for column in AuditEntryRow.__table__.columns)
+
+
+@dataclass(frozen=True, slots=True)
+class AuditFilter:
+    """Which entries; None lets all pass."""
+
+    actor: str | None = None
+    action: str | None = None
+    subject: str | None = None
+    at_from: datetime | None = None
+    at_before: datetime | None = None
+
+
+EVERYTHING = AuditFilter()
 
 
 class AuditRepository:
@@ -44,14 +60,17 @@ class AuditRepository:
     def stream_entries(self) -> Iterator[AuditEntryRow]:
         """Go through all entries in order, some at a time."""
         last = 0
-        while rows := self._list_after(last):
+        while rows := self.list_after(EVERYTHING, last, PAGE):
             yield from rows
             last = rows[-1].sequence
             self.session.expunge_all()
 
-    def list_page(self, before: int | None, limit: int) -> Sequence[AuditEntryRow]:
+    def list_page(
+        self, wanted: AuditFilter, before: int | None, limit: int
+    ) -> Sequence[AuditEntryRow]:
         """List entries, newest first, older than the one with number `before`."""
-        query = select(AuditEntryRow).order_by(AuditEntryRow.sequence.desc()).limit(limit)
+        query = select(AuditEntryRow).where(*_list_conditions(wanted))
+        query = query.order_by(AuditEntryRow.sequence.desc()).limit(limit)
         if before is not None:
             query = query.where(AuditEntryRow.sequence < before)
         return self.session.scalars(query).all()
@@ -61,6 +80,23 @@ class AuditRepository:
         query = select(AuditEntryRow).where(AuditEntryRow.subject == subject)
         return self.session.scalars(query.order_by(AuditEntryRow.sequence)).all()
 
-    def _list_after(self, sequence: int) -> Sequence[AuditEntryRow]:
-        query = select(AuditEntryRow).where(AuditEntryRow.sequence > sequence)
-        return self.session.scalars(query.order_by(AuditEntryRow.sequence).limit(PAGE)).all()
+    def list_after(self, wanted: AuditFilter, sequence: int, limit: int) -> Sequence[AuditEntryRow]:
+        """List entries, oldest first, younger than the one with this number."""
+        query = select(AuditEntryRow).where(
+            AuditEntryRow.sequence > sequence, *_list_conditions(wanted)
+        )
+        return self.session.scalars(query.order_by(AuditEntryRow.sequence).limit(limit)).all()
+
+
+def _list_conditions(wanted: AuditFilter) -> list[ColumnElement[bool]]:
+    plain = {
+        AuditEntryRow.actor: wanted.actor,
+        AuditEntryRow.action: wanted.action,
+        AuditEntryRow.subject: wanted.subject,
+    }
+    conditions = [column == value for column, value in plain.items() if value is not None]
+    if wanted.at_from is not None:
+        conditions.append(AuditEntryRow.at >= wanted.at_from)
+    if wanted.at_before is not None:
+        conditions.append(AuditEntryRow.at < wanted.at_before)
+    return conditions

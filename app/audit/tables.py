@@ -13,7 +13,12 @@ class AuditEntryRow(Table):
     """One thing that somebody did or was refused."""
 
     __tablename__ = "audit_entries"
-    __table_args__ = (Index("ix_audit_entries_subject", "subject", "sequence"),)
+    __table_args__ = (
+        Index("ix_audit_entries_subject", "subject", "sequence"),
+        Index("ix_audit_entries_actor", "actor", "sequence"),
+        Index("ix_audit_entries_action", "action", "sequence"),
+        Index("ix_audit_entries_at", "at", "sequence"),
+    )
 
     sequence: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     at: Mapped[datetime]
