@@ -29,11 +29,12 @@ ServiceError                    500, a child of models.errors.AegleError
 │   ├── FindingNotFound
 │   ├── ReviewNotFound
 │   ├── BundleNotRegistered
+│   ├── JobNotFound
 │   ├── KeyNotFound
 │   ├── UserNotFound
 │   └── BlobNotFound
 ├── ConflictError               409, true requests that do not fit the present state
-│   ├── MoveNotAllowed          a case or bundle cannot go from this state to that
+│   ├── MoveNotAllowed          a case, bundle or job cannot go from this state to that
 │   └── IdempotencyConflict     the same idempotency key came with other bytes
 ├── EngineError                 503, scans cannot be scored at the moment
 │   ├── EngineUnavailable       loading, failed or stopping; accepted scans are scored later
@@ -205,6 +206,10 @@ class ReviewNotFound(NotFoundError):
 
 class BundleNotRegistered(NotFoundError):
     """No bundle with this digest is registered."""
+
+
+class JobNotFound(NotFoundError):
+    """There is no such job."""
 
 
 class KeyNotFound(NotFoundError):

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from secrets import SystemRandom
+from threading import Event
 
 from fastapi import FastAPI
 from starlette.types import ASGIApp
@@ -24,6 +25,9 @@ from app.auth.permissions import Role
 from app.auth.routes import router as access_router
 from app.auth.tasks import KeyUses
 from app.auth.trail import router as trail_router
+from app.batch.opening import open_jobs
+from app.batch.routes import router as jobs_router
+from app.batch.tasks import JobRunner
 from app.bundles.folder import BundleFolder
 from app.bundles.operation import BundleOperator, BundleRules
 from app.bundles.routes import router as bundles_router
@@ -60,6 +64,7 @@ ROUTERS = (
     search_router,
     retrieve_router,
     render_router,
+    jobs_router,
     health_router,
 )
 UPLOADS = ("/api/v1/scans", "/api/v1/bundles", "/dicom-web")
@@ -74,6 +79,7 @@ class Road:
     line: ScoringLine
     unpacker: Unpacker
     bundles: BundleOperator
+    jobs: JobRunner
     probe: ReadinessProbe
     messenger: Messenger
 
@@ -84,9 +90,11 @@ class Road:
         self.messenger.start()
         self.uses.start()
         self.bundles.start()
+        self.jobs.start()
 
     def stop(self, timeout_s: float) -> None:
         """Score what was accepted, then end everything."""
+        self.jobs.stop(timeout_s / 5)
         self.bundles.stop()
         self.line.stop(timeout_s)
         self.messenger.stop()
@@ -128,6 +136,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> Service:
     service.guard_rules = _build_rules(settings)
     service.state.settings = settings
     service.state.storage = storage
+    service.state.ending = Event()
     service.state.access = _build_access(settings, storage, clock)
     service.state.road = _build_road(service, settings, storage)
     add_error_handlers(service)
@@ -142,6 +151,7 @@ async def _live(service: FastAPI) -> AsyncIterator[None]:
     road.start()
     _LOG.info("service started")
     yield
+    service.state.ending.set()
     await asyncio.to_thread(road.stop, SHUTDOWN_S)
     _LOG.info("service stopped")
 
@@ -173,12 +183,16 @@ def _build_road(service: Service, settings: Settings, storage: Storage) -> Road:
         clock,
         BundleRules(settings.bundle, partial(_warm, line, unpacker), line.recover),
     )
+    runner, service.state.jobs = open_jobs(
+        settings, storage, line, service.state.bundles.folder, clock
+    )
     return Road(
         storage=storage,
         uses=service.state.access.uses,
         line=line,
         unpacker=unpacker,
         bundles=service.state.bundles,
+        jobs=runner,
         probe=service.state.probe,
         messenger=Messenger(storage.database, hooks, clock, SystemRandom().random),
     )

@@ -1,6 +1,9 @@
 """`aegle serve`: reads the settings, starts the service, prints the setup secret at first start."""
 
 import sys
+from contextlib import suppress
+from threading import Event
+from types import FrameType
 
 import typer
 import uvicorn
@@ -15,6 +18,7 @@ SHUTDOWN_S = 60
 # The engine's thread comes back to Python after each kernel of the network. With the interpreter's
 # own 5 ms it would wait that long for threads that answer requests, and score half as many scans.
 SWITCH_S = 0.0005
+STARTUP_FAILURE = 3
 
 
 def register(app: typer.Typer) -> None:
@@ -36,7 +40,7 @@ def serve() -> None:
     set_up_logs(settings.log_level)
     service = create_app(settings)
     _tell_setup_secret(service.state.access, settings.find_public_url())
-    uvicorn.run(
+    config = uvicorn.Config(
         service,
         host=settings.host,
         port=settings.port,
@@ -47,6 +51,24 @@ def serve() -> None:
         forwarded_allow_ips=list(settings.trusted_proxies),
         timeout_graceful_shutdown=SHUTDOWN_S,
     )
+    server = EndingServer(config, service.state.ending)
+    with suppress(KeyboardInterrupt):
+        server.run()
+    if not server.started:
+        raise typer.Exit(STARTUP_FAILURE)
+
+
+class EndingServer(uvicorn.Server):
+    """Tells streams that the service is asked to end; it waits for them."""
+
+    def __init__(self, config: uvicorn.Config, ending: Event) -> None:
+        super().__init__(config)
+        self._ending = ending
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Take the signal to end."""
+        self._ending.set()
+        super().handle_exit(sig, frame)
 
 
 def _tell_setup_secret(access: Access, address: str) -> None:

@@ -125,6 +125,15 @@ class Settings(BaseSettings):
     max_attempts: int = Field(
         default=3, ge=1, le=100, description="Starts after which an unscored case is set aside."
     )
+    job_chunk_cases: int = Field(
+        default=32, ge=1, le=1000, description="Cases of a job that are committed together."
+    )
+    job_lease_s: float = Field(
+        default=20.0,
+        ge=1.0,
+        le=3600.0,
+        description="Silence after which a job's chunk is taken from the process that holds it.",
+    )
     shown_pixels: int = Field(
         default=2**26, ge=0, description="Decoded pixels kept in memory for viewers."
     )

@@ -2,13 +2,25 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Lock
+from uuid import UUID
 
+from app.cases.repository import CaseRepository
+from app.storage.opening import Storage
 from models.decoding.limits import DecodeLimits
 from models.decoding.scan import DecodedScan
 from models.decoding.worker import BoundedDecoder
+
+
+@dataclass(frozen=True, slots=True)
+class CaseFiles:
+    """The files of a case in the order of its slices, and the edition of the case they make."""
+
+    edition: int
+    files: Sequence[Path | bytes]
 
 
 class Decoders:
@@ -51,6 +63,20 @@ class Decoders:
         """End the child processes."""
         for decoder in self._all:
             decoder.close()
+
+
+def find_case_files(storage: Storage, case_id: UUID) -> CaseFiles:
+    """Give the stored files of a case.
+
+    Raises:
+        CaseNotFound: there is no such case.
+        StorageError: they cannot be read at the moment.
+    """
+    with storage.database.reading() as session:
+        edition = CaseRepository(session).get_case(case_id).edition
+        names = [row.sha256 for row in CaseRepository(session).list_instances(case_id)]
+    store = storage.blobs
+    return CaseFiles(edition, [store.find_path(name) or store.read(name) for name in names])
 
 
 def decode_files(decoder: BoundedDecoder, files: Sequence[Path | bytes]) -> DecodedScan:

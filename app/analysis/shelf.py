@@ -4,7 +4,7 @@ from collections import OrderedDict
 from threading import Lock
 from uuid import UUID
 
-from app.analysis.decoders import Decoders
+from app.analysis.decoders import Decoders, find_case_files
 from app.cases.repository import CaseRepository
 from app.storage.opening import Storage
 from models.decoding.scan import DecodedScan
@@ -29,14 +29,12 @@ class ScanShelf:
         """
         with self._storage.database.reading() as session:
             CaseRepository(session).get_case(case_id)
-            names = [row.sha256 for row in CaseRepository(session).list_instances(case_id)]
         with self._lock:
             found = self._scans.get(case_id)
             if found is not None:
                 self._scans.move_to_end(case_id)
                 return found
-        store = self._storage.blobs
-        scan = self._decoders.decode([store.find_path(name) or store.read(name) for name in names])
+        scan = self._decoders.decode(find_case_files(self._storage, case_id).files)
         self._keep(case_id, scan)
         return scan
 

@@ -17,12 +17,11 @@ from queue import SimpleQueue
 from threading import Event, Lock, Thread
 from uuid import UUID
 
-from app.analysis.decoders import Decoders, decode_files
+from app.analysis.decoders import Decoders, decode_files, find_case_files
 from app.analysis.engine import Engine
 from app.analysis.findings import StoredCase
 from app.analysis.keeper import Keeper, Outcome
 from app.analysis.scan_queue import Examination, Lane
-from app.cases.repository import CaseRepository
 from app.cases.service import recover_cases
 from app.clock import Clock
 from app.errors import CaseNotFound, EngineError, PoisonScan, QueueFull, StorageError
@@ -168,14 +167,10 @@ class ScoringLine:
                 self.keeper.put(Outcome(StoredCase(case_id), None, error, is_shown=True))
 
     def _read_case(self, case_id: UUID) -> None:
-        with self._storage.database.reading() as session:
-            case = StoredCase(case_id, CaseRepository(session).get_case(case_id).edition)
-            names = [row.sha256 for row in CaseRepository(session).list_instances(case_id)]
-        store = self._storage.blobs
+        stored = find_case_files(self._storage, case_id)
+        case = StoredCase(case_id, stored.edition)
         with self.decoders.lend() as decoder:
-            scan = decode_files(
-                decoder, [store.find_path(name) or store.read(name) for name in names]
-            )
+            scan = decode_files(decoder, stored.files)
             # Waiting for room with a decoder in hand bounds how many scans wait outside.
             self._submit(case, scan, Lane.BACKGROUND)
 

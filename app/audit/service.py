@@ -50,6 +50,7 @@ class Action(StrEnum):
     JOB_STARTED = "job_started"
     JOB_CANCELLED = "job_cancelled"
     JOB_DONE = "job_done"
+    JOB_FAILED = "job_failed"
     AUDIT_EXPORTED = "audit_exported"
 
 

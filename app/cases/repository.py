@@ -143,6 +143,15 @@ class CaseRepository:
         query = select(func.count()).select_from(CaseRow).where(*list_conditions(wanted))
         return self.session.scalar(query) or 0
 
+    def find_cases(self, case_ids: Sequence[UUID]) -> dict[UUID, CaseRow]:
+        """Find those of several cases that are there."""
+        rows = self.session.scalars(select(CaseRow).where(CaseRow.id.in_(case_ids)))
+        return {row.id: row for row in rows}
+
+    def find_last_id(self) -> UUID | None:
+        """Find the highest id of a case."""
+        return self.session.scalar(select(CaseRow.id).order_by(CaseRow.id.desc()).limit(1))
+
     def list_case_ids(self, wanted: CaseFilter, after: UUID | None, limit: int) -> Sequence[UUID]:
         """List ids of cases that pass a filter, in the order of ids, for jobs that go in chunks."""
         query = select(CaseRow.id).where(*list_conditions(wanted)).order_by(CaseRow.id)

@@ -5,19 +5,23 @@ from sqlalchemy import text
 
 from app.audit.tables import AuditEntryRow
 from app.auth.tables import ApiKeyRow
+from app.batch.tables import JobRow
 from app.bundles.tables import BundleRow
 from app.cases.tables import CaseRow
 from app.dicom.tables import DicomInstanceRow
 from app.errors import SchemaOutdated, SchemaTooNew
 from app.storage.schema import check_schema, migrate_database
 from app.storage.tables import Table
+from app.webhooks.tables import DeliveryRow
 
 SUBJECTS = (
     AuditEntryRow,
     ApiKeyRow,
     BundleRow,
     CaseRow,
+    DeliveryRow,
     DicomInstanceRow,
+    JobRow,
 )  # imported, so that metadata is whole
 
 
