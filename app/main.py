@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from secrets import SystemRandom
 from threading import Event
@@ -31,7 +32,9 @@ from app.batch.tasks import JobRunner
 from app.bundles.folder import BundleFolder
 from app.bundles.operation import BundleOperator, BundleRules
 from app.bundles.routes import router as bundles_router
+from app.cases.retention import RetentionRules
 from app.cases.routes import router as cases_router
+from app.cases.tasks import Housekeeper, HousekeepingRules
 from app.cases.viewing import ViewLog
 from app.clock import Clock, SystemClock
 from app.dicom.render_routes import router as render_router
@@ -53,6 +56,7 @@ from app.webhooks.tasks import Messenger
 
 _LOG = logging.getLogger(__name__)
 SHUTDOWN_S = 50.0
+_HOUSE_WAIT_S = 5.0
 ROUTERS = (
     access_router,
     administration_router,
@@ -82,12 +86,14 @@ class Road:
     jobs: JobRunner
     probe: ReadinessProbe
     messenger: Messenger
+    housekeeper: Housekeeper
 
     def start(self) -> None:
         """Start the threads; the live bundle is loaded while requests are answered already."""
         self.line.engine.start()
         self.line.start(self.line.decoders.count)
         self.messenger.start()
+        self.housekeeper.start()
         self.uses.start()
         self.bundles.start()
         self.jobs.start()
@@ -98,6 +104,7 @@ class Road:
         self.bundles.stop()
         self.line.stop(timeout_s)
         self.messenger.stop()
+        self.housekeeper.stop(_HOUSE_WAIT_S)
         self.uses.stop()
         self.line.decoders.close()
         self.unpacker.close()
@@ -195,6 +202,7 @@ def _build_road(service: Service, settings: Settings, storage: Storage) -> Road:
         jobs=runner,
         probe=service.state.probe,
         messenger=Messenger(storage.database, hooks, clock, SystemRandom().random),
+        housekeeper=Housekeeper(storage, clock, _list_chores(settings)),
     )
 
 
@@ -202,6 +210,14 @@ def _warm(line: ScoringLine, unpacker: Unpacker) -> None:
     """Start what reads scans, beside the loading of a bundle; a second call does nothing."""
     unpacker.warm()
     line.decoders.start()
+
+
+def _list_chores(settings: Settings) -> HousekeepingRules:
+    return HousekeepingRules(
+        every=timedelta(seconds=settings.collect_every_s),
+        grace=timedelta(seconds=settings.collect_grace_s),
+        retention=RetentionRules(settings.retention_days, settings.retention_flagged_days),
+    )
 
 
 def _list_hooks(settings: Settings) -> WebhookRules:

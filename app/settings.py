@@ -90,6 +90,22 @@ class Settings(BaseSettings):
         default=86_400, ge=60, description="Unreferenced blobs younger than this are kept."
     )
 
+    collect_every_s: int = Field(
+        default=86_400,
+        ge=0,
+        description="How often expired cases and unreferenced blobs are removed; 0 never.",
+    )
+    retention_days: int | None = Field(
+        default=None,
+        ge=1,
+        description="Cases neither anomalous nor reviewed are deleted after so many days.",
+    )
+    retention_flagged_days: int | None = Field(
+        default=None,
+        ge=1,
+        description="Anomalous or reviewed cases are deleted after so many days.",
+    )
+
     # what is taken in
     max_body_bytes: int = Field(
         default=MIB, ge=1024, description="Largest request body outside of uploads."
@@ -227,6 +243,15 @@ class Settings(BaseSettings):
             raise ValueError("database_url must begin with sqlite:/// or postgresql://")
         if self.blob_url is not None and not self.blob_url.startswith("s3://"):
             raise ValueError("blob_url must begin with s3://")
+        return self
+
+    @model_validator(mode="after")
+    def _check_retention(self) -> Self:
+        days, flagged_days = self.retention_days, self.retention_flagged_days
+        if flagged_days is not None and (days is None or flagged_days < days):
+            raise ValueError("retention_flagged_days needs a retention_days that is no longer")
+        if days is not None and not self.collect_every_s:
+            raise ValueError("retention_days needs collect_every_s above 0")
         return self
 
     @property

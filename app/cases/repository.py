@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import delete, exists, func, insert, select, update
+from sqlalchemy import ColumnElement, delete, exists, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from app.cases.states import CaseState
@@ -104,6 +104,17 @@ class CaseRepository:
         if after is not None:
             query = query.where(CaseRow.received_at > after)
         return self.session.scalars(query.order_by(CaseRow.received_at).limit(limit)).all()
+
+    def list_expired(self, before: datetime, limit: int, *, is_flagged: bool) -> Sequence[UUID]:
+        """List settled cases that came before an instant and were not reviewed since."""
+        query = select(CaseRow.id).where(*_list_expiry(before, is_flagged=is_flagged))
+        return self.session.scalars(query.order_by(CaseRow.received_at).limit(limit)).all()
+
+    def is_expired(self, case_id: UUID, before: datetime, *, is_flagged: bool) -> bool:
+        """Tell whether a case is one of them."""
+        conditions = _list_expiry(before, is_flagged=is_flagged)
+        query = select(CaseRow.id).where(CaseRow.id == case_id, *conditions)
+        return self.session.scalar(query) is not None
 
     def count_attempts(self) -> None:
         """Note another attempt at every case that waits."""
@@ -224,3 +235,15 @@ class CaseRepository:
         """List all reviews of a case, oldest first, undone ones too."""
         query = select(ReviewRow).where(ReviewRow.case_id == case_id)
         return self.session.scalars(query.order_by(ReviewRow.made_at, ReviewRow.id)).all()
+
+
+def _list_expiry(before: datetime, *, is_flagged: bool) -> list[ColumnElement[bool]]:
+    flagged = or_(
+        func.coalesce(CaseRow.verdict, "") == "anomalous", CaseRow.reviewed_at.is_not(None)
+    )
+    return [
+        CaseRow.state.in_((CaseState.SCORED, CaseState.QUARANTINED)),
+        CaseRow.received_at < before,
+        or_(CaseRow.reviewed_at.is_(None), CaseRow.reviewed_at < before),
+        flagged if is_flagged else ~flagged,
+    ]

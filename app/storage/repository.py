@@ -56,10 +56,11 @@ class BlobRepository:
         """Tell whether there is a row."""
         return self.session.get(BlobRow, sha256) is not None
 
-    def list_unreferenced(self, before: datetime) -> Sequence[str]:
+    def list_unreferenced(self, before: datetime) -> Sequence[StoredBlob]:
         """List blobs that no row refers to and nobody touched since."""
-        query = select(BlobRow.sha256).where(BlobRow.touched_at < before, *self._unreferenced())
-        return self.session.scalars(query.order_by(BlobRow.sha256)).all()
+        query = select(BlobRow).where(BlobRow.touched_at < before, *self._unreferenced())
+        rows = self.session.scalars(query.order_by(BlobRow.sha256))
+        return [StoredBlob(row.sha256, row.size_bytes) for row in rows]
 
     def forget(self, sha256: str, before: datetime) -> bool:
         """Delete the row of a blob if it is still unreferenced and old; locks out uploads of it."""

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 
 from sqlalchemy.orm import Session
 
@@ -55,10 +56,9 @@ def collect_blobs(database: Database, store: BlobStore, before: datetime) -> Col
     _adopt_strays(database, store, before)
     with database.reading() as session:
         candidates = BlobRepository(session).list_unreferenced(before)
-        sizes = {blob.sha256: blob.size_bytes for blob in BlobRepository(session).stream_blobs()}
-    removed = [sha256 for sha256 in candidates if _remove(database, store, sha256, before)]
+    removed = [blob for blob in candidates if _remove(database, store, blob.sha256, before)]
     drafts = _remove_drafts(store, before)
-    result = Collection(len(removed), sum(sizes[sha256] for sha256 in removed), drafts)
+    result = Collection(len(removed), sum(blob.size_bytes for blob in removed), drafts)
     _LOG.info("collected blobs", extra={"fields": {"blobs": result.blob_count}})
     return result
 
@@ -82,11 +82,11 @@ def _find_fault(store: BlobStore, blob: StoredBlob) -> BlobFault | None:
 
 def _adopt_strays(database: Database, store: BlobStore, before: datetime) -> None:
     # A file without row is left by an upload that broke off. With a row it can be locked.
-    old = [entry for entry in store.list_blobs() if entry.modified_at < before]
-    for start in range(0, len(old), 500):
+    old = (entry for entry in store.list_blobs() if entry.modified_at < before)
+    while entries := list(islice(old, 500)):
         with database.transaction() as session:
             repository = BlobRepository(session)
-            for entry in old[start : start + 500]:
+            for entry in entries:
                 repository.adopt(StoredBlob(entry.sha256, entry.size_bytes), entry.modified_at)
 
 

@@ -60,3 +60,12 @@ class BlobRow(Table):
     sha256: Mapped[str] = mapped_column(SHA256, primary_key=True)
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     touched_at: Mapped[datetime]
+
+
+class LeaseRow(Table):
+    """Something that one process does for all, and until when nobody else begins it."""
+
+    __tablename__ = "leases"
+
+    name: Mapped[str] = mapped_column(String(32), primary_key=True)
+    taken_until: Mapped[datetime]

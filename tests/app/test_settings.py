@@ -41,6 +41,8 @@ def test_the_environment_wins_over_the_file(monkeypatch, tmp_path):
         ("AEGLE_OIDC_ISSUER", "http://id.example", "oidc_issuer must be https"),
         ("AEGLE_DATABASE_URL", "mysql://hunter2@x/y", "database_url must begin"),
         ("AEGLE_BLOB_URL", "https://x", "blob_url must begin"),
+        ("AEGLE_RETENTION_DAYS", "0", "retention_days"),
+        ("AEGLE_RETENTION_FLAGGED_DAYS", "90", "retention_flagged_days needs"),
         ("AEGLE_SETTINGS_FILE", "/nowhere.toml", "names no file"),
         ("AEGLE_SECRETS_FOLDER", "/nowhere", "names no folder"),
     ],
