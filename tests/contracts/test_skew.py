@@ -4,11 +4,15 @@ import numpy as np
 import pytest
 import torch
 
+from app.analysis.findings import describe_regions
 from models.decoding.decode import decode_scan
 from models.decoding.limits import DecodeLimits
 from models.normalize import normalize_scan
+from tests.builders.bundles import copy_bundle, edit_json, sign_again
 from tests.builders.evaluations import draw_scan
+from tests.builders.pictures import build_zip
 from tests.builders.scans import make_dicom
+from tests.builders.services import make_settings, run_service
 from training.cohort import read_cohort
 from training.dataset import decode_cohort_scan
 from training.examination import Examiner
@@ -87,6 +91,42 @@ def test_scoring_files_gives_the_findings_of_the_detector(tiny_detector, files, 
 
     assert [each.path for each in scored] == [str(path) for path in files]
     assert_same([each.finding for each in scored], alone)
+
+
+@pytest.fixture(scope="module")
+def service(tiny_bundle, tmp_path_factory):
+    """A service with the bundle, and with another that differs in nothing but its name."""
+    folder = tmp_path_factory.mktemp("service")
+    other = copy_bundle(tiny_bundle, folder / "other")
+    edit_json(other / "manifest.json", lambda manifest: manifest.update(name="other"))
+    sign_again(other)
+    packed = build_zip({path.name: path.read_bytes() for path in other.iterdir()})
+    headers = {"Content-Type": "application/zip"}
+    with run_service(make_settings(folder, bundle=tiny_bundle)) as client:
+        added = client.post("/api/v1/bundles", content=packed, headers=headers).json()
+        yield client, added["digest"]
+
+
+def test_the_service_and_its_jobs_give_the_findings_of_the_detector(service, files, alone):
+    client, other = service
+    cases = []
+    for path in files:
+        sent = client.post("/api/v1/scans", params={"wait": 60}, content=path.read_bytes())
+        cases.append(sent.json()["cases"][0]["id"])
+    job = client.post("/api/v1/jobs/rescore", json={"bundle": other}).json()
+    client.get(f"/api/v1/jobs/{job['id']}/events")  # ends with the job
+
+    done = client.get(f"/api/v1/jobs/{job['id']}").json()
+
+    assert (done["status"], done["done"], done["flips"]) == ("done", len(files), 0)
+    for case, expected in zip(cases, alone, strict=True):
+        findings = client.get(f"/api/v1/cases/{case}/history").json()["findings"]
+        assert len(findings) == 2
+        for found in findings:
+            assert found["verdict"] == expected.verdict.label
+            assert abs(found["score"] - expected.verdict.score) <= SCORE_TOLERANCE
+            assert found["p_value"] == expected.verdict.p_value
+            assert found["regions"] == describe_regions(expected.regions)
 
 
 def test_evaluation_gives_the_scores_of_the_detector(tiny_detector, tiny_cohort):
