@@ -1,14 +1,17 @@
 """Errors to answers: one JSON shape with a stable code word, whatever went wrong.
 
 Here alone an error becomes a response. Core errors carry no status; their families get one here.
+Browsers that ask for a page get the error page, drawn by `app.state.draw_error` where there are
+pages.
 """
 
 import logging
+from collections.abc import Callable
 from http import HTTPStatus
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
@@ -40,6 +43,9 @@ _CORE_STATUS: tuple[tuple[type[AegleError], int], ...] = (
     (UnscorableScan, 422),
     (BundleError, 422),
 )
+
+# What programs ask for; errors there are JSON whatever they accept.
+PROGRAM_PATHS = ("/api/", "/dicom-web", "/metrics", "/healthz", "/readyz")
 
 
 class FieldProblem(BaseModel):
@@ -79,20 +85,18 @@ def find_status(error: AegleError) -> int:
     return next((status for kind, status in _CORE_STATUS if isinstance(error, kind)), 500)
 
 
-def answer_error(error: AegleError, fields: list[FieldProblem] | None = None) -> JSONResponse:
-    """Turn an error into its answer."""
-    detail = ErrorDetail(
-        code=error.code,
-        message=str(error),
-        request_id=request_id.get(),
-        fields=fields or [],
-    )
+# Draws the error page for a request, with the status of the answer.
+DrawError = Callable[[Request, ErrorDetail, int], Response]
+
+
+def answer_error(error: AegleError, fields: list[FieldProblem] | None = None) -> Response:
+    """Turn an error into its answer to a program."""
     status = find_status(error)
-    headers = {"WWW-Authenticate": "Bearer"} if status == HTTPStatus.UNAUTHORIZED else {}
-    if isinstance(error, ServiceError) and error.retry_after_s is not None:
-        headers["Retry-After"] = str(error.retry_after_s)
-    body = ErrorBody(error=detail).model_dump(mode="json")
-    return JSONResponse(body, status_code=status, headers=headers)
+    body = ErrorBody(error=_describe(error, fields)).model_dump(mode="json")
+    answer = JSONResponse(body, status_code=status)
+    if status == HTTPStatus.UNAUTHORIZED:
+        answer.headers["WWW-Authenticate"] = "Bearer"
+    return _add_pause(answer, error)
 
 
 def add_error_handlers(app: FastAPI) -> None:
@@ -103,15 +107,46 @@ def add_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _answer_bug)
 
 
-def _answer_aegle_error(request: Request, error: Exception) -> JSONResponse:  # noqa: ARG001 - starlette's signature
+def _answer(
+    request: Request, error: AegleError, fields: list[FieldProblem] | None = None
+) -> Response:
+    draw: DrawError | None = getattr(request.app.state, "draw_error", None)
+    if draw is None or not _wants_page(request):
+        return answer_error(error, fields)
+    page = draw(request, _describe(error, fields), find_status(error))
+    return _add_pause(page, error)
+
+
+def _wants_page(request: Request) -> bool:
+    if request.url.path.startswith(PROGRAM_PATHS):
+        return False
+    return "hx-request" in request.headers or "text/html" in request.headers.get("accept", "")
+
+
+def _describe(error: AegleError, fields: list[FieldProblem] | None) -> ErrorDetail:
+    return ErrorDetail(
+        code=error.code,
+        message=str(error),
+        request_id=request_id.get(),
+        fields=fields or [],
+    )
+
+
+def _add_pause(answer: Response, error: AegleError) -> Response:
+    if isinstance(error, ServiceError) and error.retry_after_s is not None:
+        answer.headers["Retry-After"] = str(error.retry_after_s)
+    return answer
+
+
+def _answer_aegle_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, AegleError):
         raise error
     if find_status(error) >= HTTPStatus.INTERNAL_SERVER_ERROR:
         _LOG.error("request failed", exc_info=error, extra={"fields": {"code": error.code}})
-    return answer_error(error)
+    return _answer(request, error)
 
 
-def _answer_invalid_request(request: Request, error: Exception) -> JSONResponse:  # noqa: ARG001 - starlette's signature
+def _answer_invalid_request(request: Request, error: Exception) -> Response:
     if not isinstance(error, RequestValidationError):
         raise error
     # What was sent is not repeated: it may be patient data.
@@ -119,28 +154,28 @@ def _answer_invalid_request(request: Request, error: Exception) -> JSONResponse:
         FieldProblem(field=_name_field(item["loc"]), problem=_tell_problem(item))
         for item in error.errors()
     ]
-    return answer_error(InvalidRequest(), fields)
+    return _answer(request, InvalidRequest(), fields)
 
 
-def _answer_http_exception(request: Request, error: Exception) -> JSONResponse:  # noqa: ARG001 - starlette's signature
+def _answer_http_exception(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
     if error.status_code == HTTPStatus.NOT_FOUND:
-        return answer_error(RouteNotFound())
+        return _answer(request, RouteNotFound())
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        answer = answer_error(MethodNotAllowed())
+        answer = _answer(request, MethodNotAllowed())
         answer.headers.update(error.headers or {})
         return answer
     if error.status_code == HTTPStatus.BAD_REQUEST:  # a body that is no JSON, not even text
         return answer_error(InvalidRequest())
     if error.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
-        return answer_error(RequestError())
-    return answer_error(ServiceError())
+        return _answer(request, RequestError())
+    return _answer(request, ServiceError())
 
 
-def _answer_bug(request: Request, error: Exception) -> JSONResponse:  # noqa: ARG001 - starlette's signature
+def _answer_bug(request: Request, error: Exception) -> Response:
     _LOG.error("unexpected error", exc_info=error)
-    return answer_error(ServiceError())
+    return _answer(request, ServiceError())
 
 
 def _name_field(location: tuple[int | str, ...]) -> str:

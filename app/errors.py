@@ -40,6 +40,7 @@ ServiceError                    500, a child of models.errors.AegleError
 │   ├── EngineUnavailable       loading, failed or stopping; accepted scans are scored later
 │   ├── QueueFull               with Retry-After; nothing was taken in
 │   └── PoisonScan              500, examining this one scan fails; it is quarantined
+├── PagesNotBuilt               503, scripts and styles of the pages are missing
 └── StorageError                503, what is kept cannot be reached or trusted
     ├── StorageFull             507
     ├── DatabaseUnavailable
@@ -256,6 +257,12 @@ class PoisonScan(EngineError):
     """Examining this scan fails every time; it is set aside."""
 
     status = 500
+
+
+class PagesNotBuilt(ServiceError):
+    """The pages are not built: run `make pages` (it needs Node 20 or newer) and start again."""
+
+    status = 503
 
 
 class StorageError(ServiceError):

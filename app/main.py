@@ -16,6 +16,7 @@ from starlette.types import ASGIApp
 from app.analysis.opening import list_limits, open_line
 from app.analysis.routes import router as analysis_router
 from app.analysis.shelf import ScanShelf
+from app.analysis.slice_routes import router as slices_router
 from app.analysis.tasks import ScoringLine
 from app.auth.access import Access, CookieRules, build_life
 from app.auth.administration import router as administration_router
@@ -51,6 +52,7 @@ from app.intake.unpacker import Unpacker
 from app.middleware import BodyLimits, RequestGuard, RequestRules
 from app.settings import Settings
 from app.storage.opening import Storage, open_storage
+from app.web.opening import add_pages
 from app.webhooks.service import WebhookRules, announce_finding
 from app.webhooks.tasks import Messenger
 
@@ -64,6 +66,7 @@ ROUTERS = (
     intake_router,
     cases_router,
     analysis_router,
+    slices_router,
     bundles_router,
     search_router,
     retrieve_router,
@@ -149,6 +152,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> Service:
     add_error_handlers(service)
     for router in ROUTERS:
         service.include_router(router)
+    add_pages(service)
     return service
 
 

@@ -38,6 +38,7 @@ class Action(StrEnum):
     USER_ENABLED = "user_enabled"
     USER_ROLE_CHANGED = "user_role_changed"
     SCAN_ACCEPTED = "scan_accepted"
+    PAGE_VIEWED = "page_viewed"
     CASE_VIEWED = "case_viewed"
     CASE_EXPORTED = "case_exported"
     CASE_DELETED = "case_deleted"

@@ -14,6 +14,7 @@ from app.auth.access import (
     get_access,
 )
 from app.auth.oidc import OidcProvider
+from app.auth.permissions import Principal
 from app.auth.repository import AccessRepository
 from app.auth.schemas import Caller, LoginOrder, SetupOrder
 from app.auth.service import (
@@ -41,18 +42,7 @@ def set_up(
     order: SetupOrder, request: Request, response: Response, access: Gate, _public: Public
 ) -> Caller:
     """Make the first administrator with the setup secret, and log in."""
-    access.failures.check(find_address(request))
-    password_hash = access.passwords.hash(order.password.get_secret_value())
-    now = access.clock.now()
-    secret = order.setup_secret.get_secret_value()
-    try:
-        with access.database.transaction() as session:
-            user = set_up_admin(session, secret, order.name, password_hash, now)
-            token = open_session(session, user, None, access.life, now)
-    except InvalidCredentials as error:
-        access.refuse(request, NOBODY, error)
-        raise
-    return _enter(access, response, token)
+    return _enter(access, response, enter_by_setup(access, request, order))
 
 
 @router.post("/session", status_code=201, responses=describe_errors(401, 422, 429))
@@ -60,19 +50,7 @@ def log_in(
     order: LoginOrder, request: Request, response: Response, access: Gate, _public: Public
 ) -> Caller:
     """Log in as a local user; the answer sets the session's cookie."""
-    access.failures.check(find_address(request))
-    old = request.cookies.get(access.cookies.session_name)
-    password = order.password.get_secret_value()
-    try:
-        with access.database.reading() as reading:
-            known = check_password(reading, access.passwords, order.name, password)
-    except InvalidCredentials as error:
-        access.refuse(request, NOBODY, error)
-        raise
-    with access.database.transaction() as session:
-        user = session.merge(known)
-        token = open_session(session, user, old, access.life, access.clock.now())
-    return _enter(access, response, token)
+    return _enter(access, response, enter_by_password(access, request, order))
 
 
 @router.get("/session", responses=describe_errors(401, 403, 429))
@@ -84,11 +62,7 @@ def show_caller(caller: IsKnown) -> Caller:
 @router.delete("/session", status_code=204, responses=describe_errors(401, 403, 429))
 def log_out(caller: IsKnown, request: Request, response: Response, access: Gate) -> None:
     """End the session."""
-    token = request.cookies.get(access.cookies.session_name)
-    if token is not None and caller.is_user:
-        with access.database.transaction() as session:
-            close_session(session, token, caller.id, access.clock.now())
-    response.delete_cookie(access.cookies.session_name, secure=access.cookies.is_secure)
+    leave(access, request, response, caller)
 
 
 @router.get(
@@ -135,8 +109,64 @@ def finish_login(
         raise
     answer = RedirectResponse("/", status_code=303)
     answer.delete_cookie(access.cookies.login_name, secure=access.cookies.is_secure)
-    _set_session(access, answer, token)
+    set_session(access, answer, token)
     return answer
+
+
+def enter_by_setup(access: Access, request: Request, order: SetupOrder) -> str:
+    """Make the first administrator and give the token of a new session.
+
+    Raises:
+        InvalidCredentials: the setup secret is wrong.
+        SetupClosed: there is an administrator already.
+        WeakPassword: the password is too short, too long or a repetition.
+    """
+    access.failures.check(find_address(request))
+    password_hash = access.passwords.hash(order.password.get_secret_value())
+    now = access.clock.now()
+    secret = order.setup_secret.get_secret_value()
+    try:
+        with access.database.transaction() as session:
+            user = set_up_admin(session, secret, order.name, password_hash, now)
+            return open_session(session, user, None, access.life, now)
+    except InvalidCredentials as error:
+        access.refuse(request, NOBODY, error)
+        raise
+
+
+def enter_by_password(access: Access, request: Request, order: LoginOrder) -> str:
+    """Give the token of a new session of a local user; one brought along is ended.
+
+    Raises:
+        InvalidCredentials: name or password is wrong.
+    """
+    access.failures.check(find_address(request))
+    old = request.cookies.get(access.cookies.session_name)
+    password = order.password.get_secret_value()
+    try:
+        with access.database.reading() as reading:
+            known = check_password(reading, access.passwords, order.name, password)
+    except InvalidCredentials as error:
+        access.refuse(request, NOBODY, error)
+        raise
+    with access.database.transaction() as session:
+        user = session.merge(known)
+        return open_session(session, user, old, access.life, access.clock.now())
+
+
+def leave(access: Access, request: Request, response: Response, caller: Principal) -> None:
+    """End the session that a request came with."""
+    token = request.cookies.get(access.cookies.session_name)
+    if token is not None and caller.is_user:
+        with access.database.transaction() as session:
+            close_session(session, token, caller.id, access.clock.now())
+    response.delete_cookie(access.cookies.session_name, secure=access.cookies.is_secure)
+
+
+def set_session(access: Access, response: Response, token: str) -> None:
+    """Let the browser keep the token of its session."""
+    life_s = int(access.life.whole.total_seconds())
+    _set_cookie(access, response, access.cookies.session_name, token, life_s)
 
 
 def _trade(access: Access, request: Request, state: str, code: str) -> str:
@@ -161,14 +191,9 @@ def _get_provider(access: Access) -> OidcProvider:
 
 
 def _enter(access: Access, response: Response, token: str) -> Caller:
-    _set_session(access, response, token)
+    set_session(access, response, token)
     with access.database.reading() as session:
         return Caller.of(identify_session(session, token, access.life, access.clock.now()))
-
-
-def _set_session(access: Access, response: Response, token: str) -> None:
-    life_s = int(access.life.whole.total_seconds())
-    _set_cookie(access, response, access.cookies.session_name, token, life_s)
 
 
 def _set_cookie(access: Access, response: Response, name: str, value: str, life_s: int) -> None:

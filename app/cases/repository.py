@@ -177,6 +177,17 @@ class CaseRepository:
         far = select(CaseTermRow.case_id).where(*begins_with(term)).offset(BROAD_COUNT).limit(1)
         return self.session.scalar(far) is not None
 
+    def list_of_patient(self, case: CaseRow, limit: int) -> Sequence[CaseRow]:
+        """List other cases of the same patient of the same site, newest first."""
+        if case.patient_id is None:
+            return []
+        query = select(CaseRow).where(
+            CaseRow.patient_id == case.patient_id,
+            CaseRow.site.is_not_distinct_from(case.site),
+            CaseRow.id != case.id,
+        )
+        return self.session.scalars(query.order_by(CaseRow.received_at.desc()).limit(limit)).all()
+
     # what belongs to a case
 
     def list_instances(self, case_id: UUID) -> Sequence[InstanceRow]:

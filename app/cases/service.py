@@ -19,6 +19,7 @@ from app.cases.tables import (
     FindingRow,
     InstanceRow,
     UploadRow,
+    rank_finding,
 )
 from app.errors import IdempotencyConflict
 from app.storage.identifiers import draw_id
@@ -216,7 +217,7 @@ def _show(case: CaseRow, finding: FindingRow, at: datetime) -> None:
         case.review, case.reviewed_at = ReviewState.NONE, None
     case.verdict = finding.verdict
     case.score = finding.score
-    case.rank_score = UNSCORED_RANK if finding.score is None else finding.score
+    case.rank_score = rank_finding(finding.verdict, finding.score)
     case.p_value = finding.p_value
     case.bundle_digest = finding.bundle_digest
     case.scored_at = finding.made_at

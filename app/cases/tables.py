@@ -17,9 +17,19 @@ from app.storage.tables import SHA256, Table
 UNSCORED_RANK = -1.0e300
 """`rank_score` of a case without score: behind all others, and comparable, which NULL is not."""
 
+VERDICT_RANKS = {"anomalous": 2.0e6, "indeterminate": 1.0e6, "typical": 0.0}
+"""What the verdict adds to `rank_score`: flagged cases stand before all others, whatever scores."""
+_LARGEST_SCORE = 4.0e5
+
 _FILTERS = ("state", "verdict", "review", "modality", "site", "sender", "bundle_digest")
 _UID = String(64)
 _TERM = String(64).with_variant(String(64, collation="C"), "postgresql")
+
+
+def rank_finding(verdict: str, score: float | None) -> float:
+    """Give the place of a finding in the worklist: by verdict, then by score; higher is first."""
+    value = -_LARGEST_SCORE if score is None else score
+    return VERDICT_RANKS[verdict] + min(max(value, -_LARGEST_SCORE), _LARGEST_SCORE)
 
 
 class UploadRow(Table):
@@ -50,6 +60,7 @@ class CaseRow(Table):
         Index("ix_cases_state", "state", "received_at"),
         Index("ix_cases_series_uid", "series_uid"),
         Index("ix_cases_study_uid", "study_uid"),
+        Index("ix_cases_patient_id", "patient_id"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)

@@ -10,7 +10,7 @@ import binascii
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -31,7 +31,7 @@ class Sort(StrEnum):
     """Orders of the worklist."""
 
     SCORE = "score"
-    """The strangest first; unscored cases last."""
+    """Flagged first, then indeterminate, then typical; the strangest first of each; unscored last."""
     TIME = "time"
     """The newest first."""
     AGE = "age"
@@ -128,6 +128,11 @@ def cut_page(page: Page, rows: Sequence[CaseRow]) -> CasePage:
         return CasePage(rows, None)
     shown = rows[: page.limit]
     return CasePage(shown, _write_cursor(page, shown[-1]))
+
+
+def begin_after(page: Page, row: CaseRow) -> Page:
+    """Give the page that begins behind a case, whether or not the filter lets that case pass."""
+    return replace(page, cursor=_write_cursor(page, row))
 
 
 def _find_key(sort: Sort) -> tuple[Any, Any]:

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from app.cases.orders import CaseFacts, NewCase, NewFinding, NewInstance, NewUpload
 from app.cases.service import add_instances, keep_upload, open_case
 from app.cases.states import CaseState, Channel
-from app.cases.tables import UNSCORED_RANK, CaseRow, CaseTermRow
+from app.cases.tables import UNSCORED_RANK, CaseRow, CaseTermRow, rank_finding
 from app.cases.terms import find_terms
 from app.storage.blobs import StoredBlob
 from app.storage.identifiers import draw_id
@@ -59,6 +59,12 @@ def fill_worklist(session: Session, count: int, at: datetime) -> None:
             session.execute(insert(table), values[start : start + 10_000])
 
 
+def _rank(score: float | None, *, is_anomalous: bool) -> float:
+    if score is None:
+        return UNSCORED_RANK
+    return rank_finding("anomalous" if is_anomalous else "typical", score)
+
+
 def _draw_cases(
     generator: np.random.Generator, count: int, at: datetime
 ) -> Iterator[dict[str, Any]]:
@@ -78,7 +84,7 @@ def _draw_cases(
             "patient_name": f"NAME{number % 1000:04}^GIVEN{int(pick[4] * 300)}",
             "patient_id": f"P{number}", "accession": f"A{number * 7}", "tags": {},
             "verdict": None if score is None else "anomalous" if is_anomalous else "typical",
-            "score": score, "rank_score": UNSCORED_RANK if score is None else score,
+            "score": score, "rank_score": _rank(score, is_anomalous=is_anomalous),
             "bundle_digest": None if score is None else BUNDLE if pick[5] > 0.2 else OTHER_BUNDLE,
             "scored_at": received_at if is_scored else None,
             "review": "confirmed" if is_anomalous and pick[5] > 0.5 else "none",
