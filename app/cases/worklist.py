@@ -31,7 +31,7 @@ class Sort(StrEnum):
     """Orders of the worklist."""
 
     SCORE = "score"
-    """Flagged first, then indeterminate, then typical; the strangest first of each; unscored last."""
+    """Flagged, indeterminate, typical, unscored; the strangest of each first."""
     TIME = "time"
     """The newest first."""
     AGE = "age"

@@ -23,7 +23,7 @@ SHOWN_FILTERS = (
     "received_before",
     "sort",
 )
-VIEWS = (
+VIEWS: tuple[tuple[str, dict[str, str]], ...] = (
     ("To review", {"review": "none"}),
     ("Flagged", {"verdict": "anomalous", "review": "none"}),
     ("Indeterminate", {"verdict": "indeterminate", "review": "none"}),
