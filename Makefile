@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SERVE ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-quick check format lint types imports bench stress lock clean
+.PHONY: help install demo test test-quick check format lint types imports bench stress pages lock clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -18,7 +18,21 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 install: $(VENV)/.installed ## build the environment in .venv
 
-demo: install ## train on the embedded demonstration cohort, evaluate, draw pictures
+PAGES := app/web/static/assets.json
+CLIENT := app/web/client
+
+pages: $(PAGES) ## bundle the scripts and styles of the pages (needs Node 20 or newer)
+
+$(PAGES): $(wildcard $(CLIENT)/src/*) $(CLIENT)/build.mjs $(CLIENT)/package-lock.json
+	@if ! command -v npm >/dev/null; then \
+		echo "Node is not installed: the service will run without its pages (install Node 20 or newer, then: make pages)"; \
+	elif npm --prefix $(CLIENT) ci --no-audit --no-fund --loglevel=error && npm --prefix $(CLIENT) run --silent build; then \
+		echo "pages: app/web/static"; \
+	else \
+		echo "The pages could not be bundled: the service will run without them (then: make pages)"; \
+	fi
+
+demo: install pages ## train on the embedded demonstration cohort, evaluate, draw pictures
 	SERVE=$(SERVE) $(BIN)/aegle demo --out var/demo
 
 format: install ## lay the code out and mend what ruff can

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from app.auth.access import CanReadCases
 from app.cases.repository import CaseRepository
-from app.cases.routes import CaseQuery
+from app.cases.routes import CaseSearch
 from app.cases.worklist import Page
 from app.errors import InvalidRequest
 from app.web.pages import Pages, ThePages
@@ -83,9 +83,10 @@ def build_page(filters: Mapping[str, str], text: str, cursor: str, limit: int = 
     if cursor:
         values["cursor"] = cursor
     try:
-        return CaseQuery(**values).build_page()
+        order = CaseSearch(**values)
     except ValidationError:
         raise InvalidRequest("a filter of the worklist cannot be used") from None
+    return order.build_page(order.build_filter())
 
 
 def _list(pages: Pages, filters: Mapping[str, str], text: str, cursor: str) -> WorklistView:
