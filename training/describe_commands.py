@@ -36,7 +36,10 @@ def register(app: typer.Typer) -> None:
 
 def describe(
     what: Annotated[
-        str, typer.Argument(help="A recipe, the folder of a bundle, or ae, vae, denoising_unet.")
+        str,
+        typer.Argument(
+            metavar="WHAT", help="A recipe, the folder of a bundle, or ae, vae, denoising_unet."
+        ),
     ],
     size: Annotated[int | None, typer.Option(help="Side of the picture in px, for a kind.")] = None,
     width: Annotated[int | None, typer.Option(help="First channels, for a kind.")] = None,
@@ -54,7 +57,9 @@ def describe(
 
 
 def sample(
-    bundle: Annotated[Path, typer.Argument(help="The folder of a bundle with a vae.")],
+    bundle: Annotated[
+        Path, typer.Argument(metavar="BUNDLE", help="The folder of a bundle with a vae.")
+    ],
     out: Annotated[Path, typer.Option(help="Folder for the pictures.")],
     count: Annotated[int, typer.Option(min=1, max=1024, help="How many samples.")] = 16,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same samples.")] = 0,

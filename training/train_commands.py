@@ -29,7 +29,10 @@ def register(app: typer.Typer) -> None:
 
 def train(
     cohort: Annotated[
-        Path, typer.Argument(help="Folder with cohort.csv, the CSV itself, or split folders.")
+        Path,
+        typer.Argument(
+            metavar="COHORT", help="Folder with cohort.csv, the CSV itself, or split folders."
+        ),
     ],
     out: Annotated[
         Path, typer.Option("--out", help="Folder of the new bundle; must not be there.")

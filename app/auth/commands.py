@@ -24,7 +24,7 @@ def register(app: typer.Typer) -> None:
 
 @_KEYS.command("create")
 def create(
-    name: Annotated[str, typer.Argument(help="Which tool the key is for.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Which tool the key is for.")],
     role: Annotated[Role, typer.Option(help="A named set of scopes.")] = Role.SENDER,
     scope: Annotated[
         list[Permission] | None, typer.Option(help="Scopes instead of a role; may repeat.")
@@ -71,7 +71,9 @@ def list_all() -> None:
 
 @_KEYS.command("revoke")
 def revoke(
-    key: Annotated[UUID, typer.Argument(help="Id of the key, from `aegle keys list`.")],
+    key: Annotated[
+        UUID, typer.Argument(metavar="KEY", help="Id of the key, from `aegle keys list`.")
+    ],
 ) -> None:
     """End an API key, at once and for good.
 
