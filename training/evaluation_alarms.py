@@ -22,18 +22,22 @@ def measure_alarms(units: UnitTable, calibration: Calibration | None) -> dict[st
     """Hold the realised false alarm rate against the promised one.
 
     `expected` is where 95 % of tests of so many healthy patients fall if the promise's assumptions
-    hold, given that the calibration itself is finite. The interval of the realised rate is exact
-    with as many trials as patients: slices of one patient are taken to stand and fall together.
+    hold, given that the calibration itself is finite. The calibration drew one scan a patient, so
+    what is held against it is `realised_by_patient`: the chance that one scan, drawn at random of
+    a patient, is flagged. `realised` is the share of all units; its interval is exact with as many
+    trials as patients: slices of one patient are taken to stand and fall together.
     """
     healthy = ~units.is_abnormal
     alarms = healthy & units.match_verdicts("anomalous")
-    patients = len({units.patients[index] for index in np.flatnonzero(healthy)})
+    shares = _share_by_patient(units, alarms, healthy)
+    patients = len(shares)
     found: dict[str, Any] = {
         "promised": None if calibration is None else calibration.promise.rate,
         "statement": None if calibration is None else calibration.promise.statement,
         "threshold": None if calibration is None else calibration.threshold,
         "realised": float(alarms.sum() / healthy.sum()) if healthy.any() else None,
         "realised_ci": None,
+        "realised_by_patient": float(np.mean(shares)) if patients else None,
         "alarms": int(alarms.sum()),
         "healthy": int(healthy.sum()),
         "healthy_patients": patients,
@@ -47,7 +51,9 @@ def measure_alarms(units: UnitTable, calibration: Calibration | None) -> dict[st
     rank = int(np.searchsorted(scores, calibration.threshold, side="right"))
     expected = expect_alarms(len(scores), rank, patients)
     found["expected"] = {"mean": expected.mean, "low": expected.low, "high": expected.high}
-    found["is_within_expected"] = bool(expected.low <= found["realised"] <= expected.high)
+    found["is_within_expected"] = bool(
+        expected.low <= found["realised_by_patient"] <= expected.high
+    )
     return found
 
 
@@ -81,6 +87,16 @@ def summarize_reasons(units: UnitTable) -> dict[str, Any]:
         "unscored": sum(units.unscored.values()),
         "reasons": dict(reasons.most_common()),
     }
+
+
+def _share_by_patient(
+    units: UnitTable, counted: NDArray[np.bool_], among: NDArray[np.bool_]
+) -> list[float]:
+    """Give, of each patient, which share of the units among those asked for is counted."""
+    found: dict[str, list[bool]] = {}
+    for place in np.flatnonzero(among):
+        found.setdefault(units.patients[place], []).append(bool(counted[place]))
+    return [sum(marks) / len(marks) for marks in found.values()]
 
 
 def _bootstrap_share(

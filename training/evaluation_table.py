@@ -167,12 +167,13 @@ def _tell_alarms(summary: Summary) -> Iterator[TextTable]:
             name,
             NOTHING if alarm["promised"] is None else f"at most {alarm['promised']:.3f}",
             show_interval(alarm, "realised"),
+            show_interval(alarm, "realised_by_patient"),
             _show_expected(alarm),
             f"{alarm['alarms']} of {alarm['healthy']}",
         )
         for name, alarm in alarms.items()
     )
-    head = ("", "promised", "realised", "to expect in such a test", "alarms")
+    head = ("", "promised", "realised", "by patient", "to expect in such a test", "alarms")
     yield TextTable("False alarms among healthy scans", head, tuple(rows))
 
 
