@@ -220,6 +220,7 @@ class BundleOperator:
         if digest not in self._loader.loaded:
             self._rules.when_loading()
             self._loader.load(self.folder.find(digest))
+            _LOG.info("bundle loaded", extra={"fields": {"bundle": digest}})
 
     def _load_shadow(self, digest: str) -> str | None:
         """Load the candidate; one that cannot be used concerns nobody else."""

@@ -93,10 +93,25 @@ class ServiceProcess:
 
     def measure_memory(self) -> int:
         """Give the resident bytes of the process, without those of its decoders."""
-        if self._process is None:
-            return 0
-        status = Path(f"/proc/{self._process.pid}/status").read_text(encoding="ascii")
-        (line,) = (line for line in status.splitlines() if line.startswith("VmRSS:"))
+        return self._read_status("VmRSS")
+
+    def measure_peak(self) -> int:
+        """Give the most resident bytes since the peak was forgotten."""
+        return self._read_status("VmHWM")
+
+    def forget_peak(self) -> int:
+        """Start the kernel's record of peak memory anew, and give what is resident now."""
+        (self._proc / "clear_refs").write_text("5", encoding="ascii")
+        return self.measure_memory()
+
+    @property
+    def _proc(self) -> Path:
+        assert self._process is not None
+        return Path(f"/proc/{self._process.pid}")
+
+    def _read_status(self, field: str) -> int:
+        status = (self._proc / "status").read_text(encoding="ascii")
+        (line,) = (line for line in status.splitlines() if line.startswith(f"{field}:"))
         return int(line.split()[1]) * 1024
 
     def kill(self) -> None:

@@ -1,11 +1,8 @@
 """What was acknowledged is on disk: the service is killed in the middle of uploads."""
 
 import signal
-import threading
-import time
 from itertools import count
 
-import httpx2
 import pytest
 
 from app.cases.repository import CaseRepository
@@ -14,42 +11,11 @@ from app.cases.worklist import CaseFilter
 from app.settings import Settings
 from app.storage.opening import open_storage
 from tests.builders.evaluations import draw_scan
+from tests.builders.kills import KillPlan, kill_during_uploads
 from tests.builders.pictures import encode_picture
 from tests.builders.processes import ServiceProcess
 
-ROUNDS = 3
-SENDERS = 4
-ACKNOWLEDGED = 12
-PATIENCE_S = 60.0
-
-
-class Sender(threading.Thread):
-    """Hands pictures in until the service goes away; remembers what was acknowledged."""
-
-    def __init__(self, service, seeds):
-        super().__init__(daemon=True)
-        self.service = service
-        self.seeds = seeds
-        self.acknowledged = []
-
-    def run(self):
-        with self.service.open_client() as client:
-            while True:
-                picture = encode_picture(draw_scan(next(self.seeds), has_lesion=True), "png")
-                try:
-                    answer = client.post("/api/v1/scans", content=picture)
-                except httpx2.TransportError:
-                    return
-                if answer.status_code in {201, 202}:
-                    self.acknowledged.append(answer.json()["upload_id"])
-
-
-def await_uploads(senders):
-    """Wait until some uploads were acknowledged; more are on their way then."""
-    deadline = time.monotonic() + PATIENCE_S
-    while sum(len(sender.acknowledged) for sender in senders) < ACKNOWLEDGED:
-        assert time.monotonic() < deadline, "nothing was acknowledged"
-        time.sleep(0.005)
+PLAN = KillPlan(rounds=3)
 
 
 def count_queued(folder):
@@ -61,49 +27,16 @@ def count_queued(folder):
     return queued
 
 
-def await_all_scored(client, uploads):
-    """Wait until every upload is scored, and give its receipts."""
-    deadline = time.monotonic() + PATIENCE_S
-    receipts = {}
-    for upload in uploads:
-        while True:
-            answer = client.get(f"/api/v1/scans/{upload}")
-            assert answer.status_code == 200, answer.text
-            if answer.json()["is_done"]:
-                receipts[upload] = answer.json()
-                break
-            assert time.monotonic() < deadline, "an acknowledged scan was never scored"
-            time.sleep(0.02)
-    return receipts
-
-
 @pytest.mark.slow
 def test_nothing_acknowledged_is_lost_and_nothing_scored_twice(tiny_bundle, tmp_path):
-    seeds = count(20_000)
-    acknowledged = []
-    with ServiceProcess(tmp_path / "data", tiny_bundle, queue_scans=1000) as service:
-        for _ in range(ROUNDS):
-            service.await_ready()
-            senders = [Sender(service, seeds) for _ in range(SENDERS)]
-            for sender in senders:
-                sender.start()
-            await_uploads(senders)
-            service.kill()
-            for sender in senders:
-                sender.join(10)
-                acknowledged += sender.acknowledged
-            service.start()
+    options = {"queue_scans": 1000, "log_level": "info"}
+    with ServiceProcess(tmp_path / "data", tiny_bundle, **options) as service:
         service.await_ready()
-        with service.open_client() as client:
-            receipts = await_all_scored(client, acknowledged)
-            findings = [
-                len(client.get(f"/api/v1/cases/{case['id']}/history").json()["findings"])
-                for receipt in receipts.values()
-                for case in receipt["cases"]
-            ]
+        tally = kill_during_uploads(service, PLAN, count(20_000), lambda: None)
 
-    assert len(receipts) == len(acknowledged) >= ROUNDS * ACKNOWLEDGED
-    assert set(findings) == {1}
+    assert len(tally.acknowledged) >= PLAN.rounds * PLAN.uploads
+    assert tally.lost == 0
+    assert set(tally.finding_counts) == {1}
 
 
 @pytest.mark.slow
