@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SERVE ?= 1
+ROWS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-quick check format lint types imports bench stress pages lock clean
@@ -59,6 +60,9 @@ test-quick: install ## the suite without the slow tests
 
 bench: install ## ratios against bare loops, measured in one run
 	$(BIN)/python -m tests.bench
+
+stress: install ## long rows of faults and attacks; ROWS=a,b for some of them
+	$(BIN)/python -m tests.stress --rows "$(ROWS)"
 
 lock: install ## write the versions of this environment to constraints.txt
 	$(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu//' > constraints.txt

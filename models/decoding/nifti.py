@@ -20,6 +20,8 @@ from models.errors import UnsupportedEncoding
 # NIfTI counts towards right, front, top; DICOM towards left, back, top.
 _TO_DICOM = np.diag([-1.0, -1.0, 1.0])
 _HEADER_BYTES = 1024
+# Some writers pad; what goes on for longer than this behind the volume is no part of it.
+_TRAILING_BYTES = 1 << 20
 _ORTHOGONAL_TOLERANCE = 1e-2
 _METERS, _MICROMETERS = 1, 3
 _TO_MM = {_METERS: 1000.0, _MICROMETERS: 0.001}
@@ -41,11 +43,8 @@ def decode_nifti(content: bytes, limits: DecodeLimits, *, is_packed: bool) -> De
         kind = nibabel.Nifti2Image if head[4:7] == b"n+2" else nibabel.Nifti1Image
         header = kind.header_class.from_fileobj(io.BytesIO(head), check=False)
         needed = _check_header(header, limits)
-        plain = (
-            inflate(content, 16 + zlib.MAX_WBITS, limits.max_inflated_bytes)
-            if (is_packed)
-            else content
-        )
+        most = min(needed + _TRAILING_BYTES, limits.max_inflated_bytes)
+        plain = inflate(content, 16 + zlib.MAX_WBITS, most) if is_packed else content
         check_enough_bytes(len(plain), needed, 1)
         image = kind.from_bytes(plain)
         return _build_scan(image, hashlib.sha256(content).hexdigest())

@@ -1,11 +1,12 @@
 import time
 
+import numpy as np
 import pytest
 
 from app.auth.permissions import Permission
 from app.errors import QueueFull
 from tests.builders.dicom import build_deflated_bomb, build_nested, make_ramp
-from tests.builders.pictures import build_png_flood, build_zip
+from tests.builders.pictures import build_gzip_bomb, build_png_flood, build_zip
 from tests.builders.scans import make_dicom
 from tests.builders.services import make_key
 
@@ -165,6 +166,7 @@ HOSTILE = {
     "zip_bomb": (build_zip({"zeros": bytes(50_000_000)}), 413),
     "zip_of_nothing": (build_zip({}), 422),
     "zip_leading_out": (build_zip({"../../etc/cron.d/x": b"x"}), 422),
+    "gzip_body": (build_gzip_bomb(np.zeros((4, 4, 4), np.int16), 2**28), 413),
     "cut_zip": (build_zip({"a.png": b"x" * 1000})[:-30], 422),
 }
 
