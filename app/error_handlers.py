@@ -8,6 +8,7 @@ pages.
 import logging
 from collections.abc import Callable
 from http import HTTPStatus
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -151,7 +152,7 @@ def _answer_invalid_request(request: Request, error: Exception) -> Response:
         raise error
     # What was sent is not repeated: it may be patient data.
     fields = [
-        FieldProblem(field=_name_field(item["loc"]), problem=_tell_problem(item))
+        FieldProblem(field=_name_field(item), problem=_tell_problem(item))
         for item in error.errors()
     ]
     return _answer(request, InvalidRequest(), fields)
@@ -178,9 +179,10 @@ def _answer_bug(request: Request, error: Exception) -> Response:
     return _answer(request, ServiceError())
 
 
-def _name_field(location: tuple[int | str, ...]) -> str:
+def _name_field(item: dict[str, Any]) -> str:
     # An unknown key is the caller's text: only the part of the request is named.
-    return ".".join(str(part) for part in location[:3])
+    known = item["loc"][:-1] if item["type"] == "extra_forbidden" else item["loc"]
+    return ".".join(str(part) for part in known[:3])
 
 
 def _tell_problem(item: dict[str, object]) -> str:

@@ -14,7 +14,7 @@ from typing import TextIO
 
 from app.request_context import request_id
 
-_QUIET = ("uvicorn.access", "httpx", "httpcore", "alembic", "sqlalchemy.engine")
+_QUIET = ("uvicorn.access", "httpx2", "httpcore2", "alembic", "sqlalchemy.engine")
 _MUTE = ("pydicom", "highdicom")  # their warnings quote what files hold
 
 

@@ -23,7 +23,7 @@ from app.cases.service import add_instances, keep_upload, open_case
 from app.cases.states import CaseState, Channel
 from app.cases.tables import CaseRow, UploadRow
 from app.clock import Clock
-from app.errors import BlobNotFound, CaseNotFound, EngineError
+from app.errors import BlobNotFound, BlobStoreUnavailable, CaseNotFound, EngineError
 from app.intake.identity import Identity
 from app.intake.schemas import FileReceipt, Receipt, UploadFields
 from app.intake.unpacker import UnpackedFile, UnpackedScan, Unpacker
@@ -32,6 +32,7 @@ from app.storage.grouping import GroupedWriter
 from app.storage.opening import Storage
 from app.storage.service import register_blob
 from models.decoding.scan import DecodedScan
+from models.errors import DecodeError
 
 _TRIES = 3
 _SETTLED = {CaseState.SCORED, CaseState.QUARANTINED}
@@ -125,9 +126,13 @@ class Intake:
     def _read(self, draft: BlobDraft) -> _Content:
         path = draft.flush()
         blob = StoredBlob(draft.sha256, draft.size_bytes)
-        scans = self._unpacker.unpack(path, blob)
-        is_single = len(scans) == 1 and scans[0].files[0].blob == blob
-        decoded = self.line.decoders.decode([path]) if is_single else None
+        try:
+            scans = self._unpacker.unpack(path, blob)
+            is_single = len(scans) == 1 and scans[0].files[0].blob == blob
+            decoded = self.line.decoders.decode([path]) if is_single else None
+        except DecodeError:
+            draft.flush()  # bytes that went away with their disk are not the sender's fault
+            raise
         draft.keep()
         return _Content(blob, scans, decoded)
 
@@ -136,10 +141,13 @@ class Intake:
         for last in (False,) * (_TRIES - 1) + (True,):
             try:
                 return self._writer.run(lambda session: self._insert(session, offer, content))
-            except (BlobNotFound, IntegrityError):
+            except BlobNotFound as error:
+                if last:
+                    raise BlobStoreUnavailable from error
+            except IntegrityError:
                 if last:
                     raise
-        raise BlobNotFound
+        raise BlobStoreUnavailable
 
     def _insert(self, session: Session, offer: Offer, content: _Content) -> Accepted:
         at = self._clock.now()

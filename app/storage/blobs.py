@@ -74,21 +74,23 @@ class BlobDraft:
 
     def write(self, chunk: bytes) -> None:
         """Append bytes."""
-        with translate_disk_errors():
+        with translate_write_errors():
             self._file.write(chunk)
         self._hash.update(chunk)
         self.size_bytes += len(chunk)
 
     def flush(self) -> Path:
         """Give the path of the bytes written so far, for a decoder to look at."""
-        with translate_disk_errors():
+        with translate_write_errors():
             self._file.flush()
+        if not self.path.is_file():
+            raise BlobStoreUnavailable
         return self.path
 
     def keep(self) -> StoredBlob:
         """Put the bytes into the store; they are on disk when this returns."""
         blob = StoredBlob(self.sha256, self.size_bytes)
-        with translate_disk_errors():
+        with translate_write_errors():
             self._file.flush()
             os.fsync(self._file.fileno())
             self._file.close()
@@ -105,7 +107,7 @@ class BlobStore(ABC):
 
     def draft(self) -> BlobDraft:
         """Begin a blob whose bytes come piece by piece."""
-        with translate_disk_errors():
+        with translate_write_errors():
             return BlobDraft(self, self.spool)
 
     def write(self, chunks: bytes | Iterable[bytes]) -> StoredBlob:
@@ -171,6 +173,16 @@ def check_digest(sha256: str) -> str:
     if not _DIGEST.fullmatch(sha256):
         raise BlobNotFound
     return sha256
+
+
+@contextmanager
+def translate_write_errors() -> Iterator[None]:
+    """Do what `translate_disk_errors` does, for bytes that come: a lost folder is a lost store."""
+    try:
+        with translate_disk_errors():
+            yield
+    except BlobNotFound as error:
+        raise BlobStoreUnavailable from error
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from app.storage.blobs import (
     StoredBlob,
     check_digest,
     translate_disk_errors,
+    translate_write_errors,
 )
 from app.storage.watermark import measure_folder
 
@@ -33,7 +34,7 @@ class FolderBlobStore(BlobStore):
     def adopt(self, path: Path, blob: StoredBlob) -> None:
         """Rename a finished draft into place, then fsync its folder."""
         target = self._place(blob.sha256)
-        with translate_disk_errors():
+        with translate_write_errors():
             if target.is_file() and target.stat().st_size == blob.size_bytes:
                 os.utime(target)  # young again: the collector leaves it alone
             else:

@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from app.errors import StorageFull
+from app.errors import BlobStoreUnavailable, StorageFull
 
 
 class Watermark:
@@ -27,5 +27,12 @@ class Watermark:
 
 
 def measure_folder(folder: Path) -> int:
-    """Tell how much room the disk of a folder has for us."""
-    return shutil.disk_usage(folder).free
+    """Tell how much room the disk of a folder has for us.
+
+    Raises:
+        BlobStoreUnavailable: the folder is not there, or does not answer.
+    """
+    try:
+        return shutil.disk_usage(folder).free
+    except OSError as error:
+        raise BlobStoreUnavailable from error

@@ -20,9 +20,15 @@ from pydicom.uid import (
 from models.decoding.foreign import translate_foreign
 from models.decoding.inflate import inflate
 from models.decoding.limits import DecodeLimits
-from models.errors import NestedTooDeep, NoPixels
+from models.errors import CorruptScan, NestedTooDeep, NoPixels
 
 _PREAMBLE_BYTES = 132
+# PS3.10 7.1 leaves 128 bytes to whoever wants them; TIFF lives there by right. Programs (Windows,
+# Linux, macOS, scripts), pages, documents and archives do not (CVE-2019-11687).
+_FOREIGN_STARTS = (
+    b"MZ", b"\x7fELF", b"\xfe\xed\xfa\xce", b"\xfe\xed\xfa\xcf", b"\xce\xfa\xed\xfe",
+    b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe", b"#!", b"<", b"%PDF", b"%!", b"PK", b"\x1f\x8b",
+)  # fmt: skip
 _LONG_VRS = {b"OB", b"OW", b"UN", b"SQ", b"UT", b"OF", b"OD", b"OL", b"OV", b"UC", b"UR"}
 _SEQUENCE_DELIMITER = b"\xfe\xff\xdd\xe0\0\0\0\0"
 _TRANSFER_SYNTAX_TAG = 0x00020010
@@ -52,6 +58,8 @@ def read_dicom(content: bytes, limits: DecodeLimits, *, with_pixels: bool) -> Di
         NoPixels: it is a DICOMDIR.
         DecodeError: it cannot be read within the limits.
     """
+    if content.startswith(_FOREIGN_STARTS):
+        raise CorruptScan("the preamble begins another kind of file, such as a program")
     with translate_foreign("the DICOM file"):
         plain = inflate_dataset(content, limits)
         notes: tuple[str, ...] = ()

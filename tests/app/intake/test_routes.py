@@ -5,6 +5,7 @@ import pytest
 
 from app.auth.permissions import Permission
 from app.errors import QueueFull
+from models.errors import CorruptScan
 from tests.builders.dicom import build_deflated_bomb, build_nested, make_ramp
 from tests.builders.pictures import build_gzip_bomb, build_png_flood, build_zip
 from tests.builders.scans import make_dicom
@@ -255,6 +256,32 @@ def test_a_full_disk_answers_507_and_reading_goes_on(client, service, picture, m
 
     assert answer.status_code == 507
     assert client.get(f"/api/v1/cases/{kept}").status_code == 200
+
+
+def test_a_blob_store_that_is_away_is_a_503_and_comes_back(client, service, picture):
+    folder = service.state.storage.blobs.folder
+    away = folder.with_name("away")
+
+    folder.rename(away)
+    during = send(client, picture)
+    away.rename(folder)
+    after = send(client, picture)
+
+    assert (during.status_code, during.json()["error"]["code"]) == (503, "blob_store_unavailable")
+    assert after.status_code == 201
+
+
+def test_a_disk_lost_while_a_scan_is_decoded_is_not_the_senders_fault(
+    client, service, picture, monkeypatch
+):
+    def lose(parts):
+        parts[0].unlink()
+        raise CorruptScan
+
+    monkeypatch.setattr(service.state.intake.line.decoders, "decode", lose)
+    answer = send(client, picture)
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "blob_store_unavailable")
 
 
 def test_what_is_answered_is_stored_under_its_digest(client, service, picture):
