@@ -33,8 +33,8 @@ $(PAGES): $(wildcard $(CLIENT)/src/*) $(CLIENT)/build.mjs $(CLIENT)/package-lock
 		echo "The pages could not be bundled: the service will run without them (then: make pages)"; \
 	fi
 
-demo: install pages ## train on the embedded demonstration cohort, evaluate, draw pictures
-	SERVE=$(SERVE) $(BIN)/aegle demo --out var/demo
+demo: install pages ## train on the embedded cohort, evaluate, serve with its scans (SERVE=0: stop before)
+	@$(BIN)/aegle demo --out var/demo $(if $(filter-out 0,$(SERVE)),--serve)
 
 format: install ## lay the code out and mend what ruff can
 	$(BIN)/ruff format .

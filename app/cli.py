@@ -9,6 +9,7 @@ from app import serve, settings_command
 from app.audit import commands as audit_commands
 from app.auth import commands as access_commands
 from app.client import push_command
+from app.demonstration import serve_demo
 from app.storage import commands as storage_commands
 from models.errors import AegleError
 from models.memory import keep_freed_memory
@@ -25,7 +26,6 @@ from training import (
 
 # In the order of the help.
 PARTS = (
-    demo_command,
     train_commands,
     evaluate_command,
     operate_command,
@@ -53,6 +53,7 @@ def build_cli() -> typer.Typer:
         rich_markup_mode="markdown",
         help="Learns what healthy scans look like and flags those that do not look like it.",
     )
+    demo_command.register(cli, serve_demo)
     for part in PARTS:
         part.register(cli)
     return cli

@@ -1,5 +1,6 @@
 """`aegle serve`: reads the settings, starts the service, prints the setup secret at first start."""
 
+import socket
 import sys
 from contextlib import suppress
 from threading import Event
@@ -10,9 +11,10 @@ import uvicorn
 
 from app.auth.access import Access
 from app.auth.service import prepare_setup
+from app.errors import SettingsError
 from app.logs import set_up_logs
-from app.main import create_app
-from app.settings import read_settings
+from app.main import Service, create_app
+from app.settings import PREFIX, Settings, read_settings
 
 SHUTDOWN_S = 60
 # The engine's thread comes back to Python after each kernel of the network. With the interpreter's
@@ -35,15 +37,47 @@ def serve() -> None:
 
         AEGLE_BUNDLE=var/demo/bundle AEGLE_PORT=8090 aegle serve
     """
-    sys.setswitchinterval(SWITCH_S)
     settings = read_settings()
     set_up_logs(settings.log_level)
+    listener = open_listener(settings.host, settings.port)
     service = create_app(settings)
-    _tell_setup_secret(service.state.access, settings.find_public_url())
+    secret = draw_setup_secret(service.state.access)
+    if secret is not None:
+        # Printed, not logged: logs are kept and shipped.
+        typer.echo(f"First start: open {settings.find_public_url()} to set up the administrator.")
+        typer.echo(f"Setup secret (valid once, renewed at each start until used): {secret}")
+    run_server(service, settings, listener)
+
+
+def open_listener(host: str, port: int) -> socket.socket:
+    """Take a port, before anything is opened or told.
+
+    Raises:
+        SettingsError: another program has it, or the address is not of this machine.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        reason = error.strerror or type(error).__name__
+        raise SettingsError(
+            f"cannot listen at {host}, port {port} ({reason}); {PREFIX}PORT names another"
+        ) from None
+    return listener
+
+
+def run_server(service: Service, settings: Settings, listener: socket.socket) -> None:
+    """Answer requests until a signal asks to end; what was accepted is finished.
+
+    Raises:
+        typer.Exit: the service did not come up.
+    """
+    sys.setswitchinterval(SWITCH_S)
     config = uvicorn.Config(
         service,
-        host=settings.host,
-        port=settings.port,
         log_config=None,
         access_log=False,
         server_header=False,
@@ -53,7 +87,7 @@ def serve() -> None:
     )
     server = EndingServer(config, service.state.ending)
     with suppress(KeyboardInterrupt):
-        server.run()
+        server.run(sockets=[listener])
     if not server.started:
         raise typer.Exit(STARTUP_FAILURE)
 
@@ -71,12 +105,9 @@ class EndingServer(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
-def _tell_setup_secret(access: Access, address: str) -> None:
-    # Printed, not logged: logs are kept and shipped.
+def draw_setup_secret(access: Access) -> str | None:
+    """Give a new setup secret; None where there is an administrator, or others tell who is one."""
     if access.oidc is not None:
-        return
+        return None
     with access.database.transaction() as session:
-        secret = prepare_setup(session, access.clock.now())
-    if secret is not None:
-        typer.echo(f"First start: open {address} and set up the administrator.")
-        typer.echo(f"Setup secret (valid once, renewed at each start until used): {secret}")
+        return prepare_setup(session, access.clock.now())

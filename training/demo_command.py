@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,6 +17,7 @@ from models.decoding.limits import DecodeLimits
 from models.detector import Detector
 from training.card_metrics import measure_for_card
 from training.cohort import Cohort, read_cohort
+from training.cohort_table import TEST
 from training.dataset import decode_cohort_scan
 from training.device import DeviceName, choose_device
 from training.distributed import SINGLE
@@ -33,23 +35,45 @@ SEED = 0
 PICTURES = 12
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to the command line."""
-    app.command("demo")(demo)
+# Serves a bundle with the scans of a folder loaded, and keeps its data in another.
+ServeDemo = Callable[[Path, Path, Path], None]
 
 
-def demo(
-    out: Annotated[Path, typer.Option(help="Folder of the demonstration.")] = Path("var/demo"),
-    device: Annotated[DeviceName, typer.Option(help="Where the network runs.")] = DeviceName.AUTO,
-) -> None:
-    """Train on an embedded cohort of synthetic heads, evaluate, and draw what was found.
+def register(app: typer.Typer, serve_demo: ServeDemo) -> None:
+    """Add the command to the command line.
 
-    A second run keeps what is there: remove the folder to start again.
-
-    Examples:
-
-        aegle demo --out var/demo
+    Args:
+        app: the command line.
+        serve_demo: what `--serve` ends with; takes bundle, scans and the service's folder.
     """
+
+    @app.command("demo")
+    def demo(
+        out: Annotated[Path, typer.Option(help="Folder of the demonstration.")] = Path("var/demo"),
+        device: Annotated[
+            DeviceName, typer.Option(help="Where the network runs.")
+        ] = DeviceName.AUTO,
+        serves: Annotated[
+            bool, typer.Option("--serve", help="Then serve it, with the test scans loaded.")
+        ] = False,
+    ) -> None:
+        """Train on an embedded cohort of synthetic heads, evaluate, and draw what was found.
+
+        A second run keeps what is there: remove the folder to start again.
+
+        Examples:
+
+            aegle demo --out var/demo
+
+            aegle demo --serve
+        """
+        make_demo(out, device)
+        if serves:
+            serve_demo(out / "bundle", out / "cohort" / TEST, out / "service")
+
+
+def make_demo(out: Path, device: DeviceName) -> None:
+    """Make cohort, bundle, evaluation and pictures, each unless it is there."""
     console = Console(highlight=False, soft_wrap=True)
     console.print("Synthetic heads, made from the MNI152 template: for demonstration only.")
     cohort = _make_cohort(out / "cohort", console)

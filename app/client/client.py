@@ -72,6 +72,11 @@ class AegleClient:
         """Let every call that waits or sends end soon, with `Halted`; for good."""
         self._exchange.halt.set()
 
+    @property
+    def is_halted(self) -> bool:
+        """Whether it was halted."""
+        return self._exchange.halt.is_set()
+
     def fetch_caller(self) -> Caller:
         """Ask whose key this is and what it may; soon tells when nothing answers.
 
