@@ -50,6 +50,8 @@ from app.intake.routes import router as intake_router
 from app.intake.service import Intake
 from app.intake.unpacker import Unpacker
 from app.middleware import BodyLimits, RequestGuard, RequestRules
+from app.monitoring.desk import MonitoringDesk
+from app.monitoring.routes import router as monitoring_router
 from app.settings import Settings
 from app.storage.opening import Storage, open_storage
 from app.web.opening import add_pages
@@ -72,6 +74,7 @@ ROUTERS = (
     retrieve_router,
     render_router,
     jobs_router,
+    monitoring_router,
     health_router,
 )
 UPLOADS = ("/api/v1/scans", "/api/v1/bundles", "/dicom-web")
@@ -197,6 +200,8 @@ def _build_road(service: Service, settings: Settings, storage: Storage) -> Road:
     runner, service.state.jobs = open_jobs(
         settings, storage, line, service.state.bundles.folder, clock
     )
+    service.state.monitoring = MonitoringDesk(storage.database, service.state.bundles.folder, clock)
+    metrics.watch(service.state.monitoring)
     return Road(
         storage=storage,
         uses=service.state.access.uses,

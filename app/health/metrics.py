@@ -10,7 +10,9 @@ from sqlalchemy.orm import Session
 from app.analysis.engine import EngineState
 from app.analysis.tasks import ScoringLine
 from app.cases.tables import CaseRow, FindingRow
+from app.errors import StorageError
 from app.middleware import AnswerFacts
+from app.monitoring.desk import MonitoringDesk
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)
 
@@ -37,6 +39,10 @@ class Metrics:
             registry=self._registry,
         )
         self._registry.register(_LineCollector(line))
+
+    def watch(self, desk: MonitoringDesk) -> None:
+        """Tell from now on what monitoring says of the live bundle."""
+        self._registry.register(_MonitoringCollector(desk))
 
     def count_answer(self, facts: AnswerFacts) -> None:
         """Count an answered request by the template of its route."""
@@ -72,3 +78,44 @@ class _LineCollector(Collector):
         for name in EngineState:
             state.add_metric([name.value], float(engine.status.state is name))
         yield state
+
+
+class _MonitoringCollector(Collector):
+    """What the live bundle does against what it promised; some minutes old at most."""
+
+    def __init__(self, desk: MonitoringDesk) -> None:
+        self._desk = desk
+
+    def describe(self) -> Iterator[Metric]:
+        """Name nothing before the first question: the database is asked then."""
+        yield from ()
+
+    def collect(self) -> Iterator[Metric]:
+        """Give shares by kind of scan, and martingales."""
+        try:
+            view = self._desk.glance()
+        except StorageError:
+            return
+        flagged = GaugeMetricFamily(
+            "aegle_alert_share", "Flagged among judged patients.", labels=["kind"]
+        )
+        promised = GaugeMetricFamily(
+            "aegle_promised_share", "Most of the healthy that are flagged.", labels=["kind"]
+        )
+        for scores in view.scores:
+            if scores.alerts.share is not None:
+                flagged.add_metric([scores.kind], scores.alerts.share)
+            if scores.promised_share is not None:
+                promised.add_metric([scores.kind], scores.promised_share)
+        capital = GaugeMetricFamily(
+            "aegle_martingale_log10",
+            "log10 of the capital against exchangeability.",
+            labels=["against"],
+        )
+        alarm = GaugeMetricFamily(
+            "aegle_martingale_alarm", "1 once it reached its bound.", labels=["against"]
+        )
+        for bet in view.martingales:
+            capital.add_metric([bet.against], bet.log10_now)
+            alarm.add_metric([bet.against], float(bet.is_alarm))
+        yield from (flagged, promised, capital, alarm)

@@ -83,6 +83,7 @@ def _draw_cases(
             "site": f"site {int(40 * pick[2] ** 2)}", "modality": MODALITIES[int(pick[3] * 5)],
             "patient_name": f"NAME{number % 1000:04}^GIVEN{int(pick[4] * 300)}",
             "patient_id": f"P{number}", "accession": f"A{number * 7}", "tags": {},
+            "slice_count": 20 if number % 10 == 0 else 1, "device": f"Scanner {int(pick[1] * 12)}",
             "verdict": None if score is None else "anomalous" if is_anomalous else "typical",
             "score": score, "rank_score": _rank(score, is_anomalous=is_anomalous),
             "bundle_digest": None if score is None else BUNDLE if pick[5] > 0.2 else OTHER_BUNDLE,
