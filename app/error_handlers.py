@@ -36,6 +36,8 @@ from models.errors import (
 
 _LOG = logging.getLogger(__name__)
 
+_RETRY_AFTER_S = 5  # of a 503 that knows no better
+
 _CORE_STATUS: tuple[tuple[type[AegleError], int], ...] = (
     (TooManyBytes, 413),
     (UnknownFormat, 415),
@@ -134,8 +136,12 @@ def _describe(error: AegleError, fields: list[FieldProblem] | None) -> ErrorDeta
 
 
 def _add_pause(answer: Response, error: AegleError) -> Response:
-    if isinstance(error, ServiceError) and error.retry_after_s is not None:
-        answer.headers["Retry-After"] = str(error.retry_after_s)
+    """Say when to come back, where that is known; a 503 always says so."""
+    pause_s = error.retry_after_s if isinstance(error, ServiceError) else None
+    if pause_s is None and find_status(error) == HTTPStatus.SERVICE_UNAVAILABLE:
+        pause_s = _RETRY_AFTER_S
+    if pause_s is not None:
+        answer.headers["Retry-After"] = str(pause_s)
     return answer
 
 

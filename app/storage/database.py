@@ -159,9 +159,10 @@ def _translate() -> Iterator[None]:
     except PoolTimeout:
         raise DatabaseUnavailable(retry_after_s=5) from None
     except OperationalError as error:
-        if _find_code(error) in _FULL:
+        code = _find_code(_find_first(error))
+        if code in _FULL:
             raise StorageFull from error
-        if _find_code(error) in _BUGS:
+        if code in _BUGS:
             raise
         raise DatabaseUnavailable(retry_after_s=5) from error
     except DBAPIError as error:
@@ -172,3 +173,12 @@ def _translate() -> Iterator[None]:
 
 def _find_code(error: DBAPIError) -> str | None:
     return getattr(error.orig, "sqlite_errorname", None) or getattr(error.orig, "sqlstate", None)
+
+
+def _find_first(error: OperationalError) -> OperationalError:
+    """Give the error that began it: a full disk ends SQLite's transaction, and savepoints after."""
+    first, context = error, error.__context__
+    while context is not None:
+        first = context if isinstance(context, OperationalError) else first
+        context = context.__context__
+    return first

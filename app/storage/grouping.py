@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any, TypeVar, cast
 
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from app.storage.database import Database
@@ -82,5 +83,7 @@ def _try(session: Session, entry: _Entry) -> _Outcome:
     try:
         with session.begin_nested():
             return _Outcome(entry.work(session))
+    except OperationalError:  # the database itself: nothing of this transaction can be trusted
+        raise
     except Exception as error:  # noqa: BLE001 - raised again where the work was handed in
         return _Outcome(error=error)

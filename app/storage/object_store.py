@@ -21,7 +21,8 @@ from app.storage.blobs import CHUNK_BYTES, BlobEntry, BlobStore, StoredBlob, che
 if TYPE_CHECKING:
     from obstore.store import S3Config  # exists for type checkers alone
 
-_REQUEST_WAIT = timedelta(seconds=60)
+_REQUEST_WAIT = timedelta(minutes=20)  # the whole of a large blob over a slow line
+_SILENCE_WAIT = timedelta(seconds=30)  # no byte for so long
 _RETRY_WAIT = timedelta(seconds=20)
 
 
@@ -106,7 +107,11 @@ def open_s3_store(access: S3Access, spool: Path) -> ObjectBlobStore:
     objects = S3Store.from_url(
         access.url,
         config=config,
-        client_options={"timeout": _REQUEST_WAIT, "allow_http": is_plain},
+        client_options={
+            "timeout": _REQUEST_WAIT,
+            "read_timeout": _SILENCE_WAIT,
+            "allow_http": is_plain,
+        },
         retry_config={"max_retries": 5, "retry_timeout": _RETRY_WAIT},
     )
     return ObjectBlobStore(objects, spool)

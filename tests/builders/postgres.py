@@ -3,6 +3,7 @@
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import psycopg
 
+_ENVIRONMENT = {"LC_ALL": "C.UTF-8", "PATH": os.environ["PATH"]}
 _PLACES = (*sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True),)
 
 
@@ -22,6 +24,7 @@ class Cluster:
 
     folder: Path
     _numbers: Iterator[int]
+    server: "Server"
 
     def url(self, name: str) -> str:
         """Give the address of a database of this cluster."""
@@ -57,38 +60,55 @@ def find_binary(name: str) -> str | None:
     return next((str(place / name) for place in _PLACES if (place / name).is_file()), None)
 
 
+class Server:
+    """The server process of a cluster; stopped and started again it is the same cluster."""
+
+    def __init__(self, folder: Path, user: dict[str, object]) -> None:
+        self.folder = folder
+        self._user = user
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start the server and wait until it answers."""
+        server = find_binary("postgres")
+        assert server
+        options = {
+            "listen_addresses": "", "unix_socket_directories": str(self.folder), "fsync": "off",
+            "full_page_writes": "off", "synchronous_commit": "off", "max_connections": "60",
+            "shared_buffers": "64MB", "autovacuum": "off", "jit": "off",
+        }  # fmt: skip
+        arguments = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
+        with (self.folder / "server.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [server, "-D", self.folder / "data", *arguments],
+                env=_ENVIRONMENT, cwd=self.folder, stderr=log, stdout=log, **self._user,
+            )  # fmt: skip
+        _wait(Cluster(self.folder, count(), self), self._process)
+
+    def stop(self) -> None:
+        """Cut all connections and stop."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(signal.SIGINT)
+            self._process.wait(timeout=30)
+
+
 @contextmanager
 def run_cluster() -> Iterator[Cluster]:
     """Start a cluster and stop it at the end."""
-    initdb, server = find_binary("initdb"), find_binary("postgres")
+    initdb = find_binary("initdb")
     assert initdb
-    assert server
     folder = Path(tempfile.mkdtemp(prefix="aegle-pg-"))
     user = _find_user(folder)
-    environment = {"LC_ALL": "C.UTF-8", "PATH": os.environ["PATH"]}
-    data = folder / "data"
     subprocess.run(
-        [initdb, "-D", data, "-U", "tester", "-A", "trust", "-N", "-E", "UTF8"],
-        check=True, capture_output=True, env=environment, cwd=folder, **user,
+        [initdb, "-D", folder / "data", "-U", "tester", "-A", "trust", "-N", "-E", "UTF8"],
+        check=True, capture_output=True, env=_ENVIRONMENT, cwd=folder, **user,
     )  # fmt: skip
-    options = {
-        "listen_addresses": "", "unix_socket_directories": str(folder), "fsync": "off",
-        "full_page_writes": "off", "synchronous_commit": "off", "max_connections": "60",
-        "shared_buffers": "64MB", "autovacuum": "off", "jit": "off",
-    }  # fmt: skip
-    arguments = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
-    log = (folder / "server.log").open("wb")
-    process = subprocess.Popen(
-        [server, "-D", data, *arguments],
-        env=environment, cwd=folder, stderr=log, stdout=log, **user,
-    )  # fmt: skip
+    server = Server(folder, user)
     try:
-        _wait(Cluster(folder, count()), process)
-        yield Cluster(folder, count())
+        server.start()
+        yield Cluster(folder, count(), server)
     finally:
-        process.terminate() if process.poll() is None else None
-        process.wait(timeout=30)
-        log.close()
+        server.stop()
         shutil.rmtree(folder, ignore_errors=True)
 
 

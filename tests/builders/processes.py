@@ -39,7 +39,7 @@ class ServiceProcess:
             **{f"AEGLE_{name.upper()}": str(value) for name, value in changes.items()},
         }
         self._process: subprocess.Popen[bytes] | None = None
-        self.key = _make_key(folder)
+        self.key = _make_key(folder, changes)
 
     def __enter__(self) -> Self:
         self.start()
@@ -138,8 +138,8 @@ def _find_port() -> int:
         return port
 
 
-def _make_key(folder: Path) -> str:
-    storage = open_storage(Settings(data_folder=folder, min_free_bytes=0))
+def _make_key(folder: Path, changes: dict[str, Any]) -> str:
+    storage = open_storage(Settings(data_folder=folder, **{"min_free_bytes": 0} | changes))
     with storage.database.transaction() as session:
         order = KeyOrder("test", ROLES[Role.ADMIN])
         _, token = create_key(session, order, "test", SystemClock().now())

@@ -172,3 +172,30 @@ def test_a_store_that_refuses_is_a_503_and_never_a_silent_success(tmp_path):
             store.write(CONTENT)
 
     assert caught.value.status == 503
+
+
+def open_fake(server, tmp_path):
+    access = S3Access("s3://bucket", server.url, "us-east-1", "key", "secret")
+    return open_s3_store(access, tmp_path / "spool")
+
+
+def test_a_large_blob_goes_to_the_object_store_in_parts_and_comes_back(tmp_path):
+    content = os.urandom(1024 * 1024) * 17
+    with run_fake_s3() as server:
+        store = open_fake(server, tmp_path)
+        blob = store.write(content)
+        size_bytes = store.check(blob.sha256)
+
+    assert max(server.part_counts.values()) == 4  # of 5 MiB
+    assert server.uploads == {}
+    assert size_bytes == len(content)
+
+
+def test_a_list_of_many_pages_is_listed_whole(tmp_path):
+    with run_fake_s3() as server:
+        server.page_size = 2
+        store = open_fake(server, tmp_path)
+        written = {store.write(bytes([number])).sha256 for number in range(5)}
+        listed = [entry.sha256 for entry in store.list_blobs()]
+
+    assert sorted(listed) == sorted(written)

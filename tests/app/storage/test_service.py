@@ -8,7 +8,9 @@ from sqlalchemy.exc import IntegrityError
 from app.cases.tables import UploadRow
 from app.errors import BlobNotFound
 from app.storage.identifiers import draw_id
+from app.storage.object_store import S3Access, open_s3_store
 from app.storage.service import collect_blobs, register_blob, verify_blobs
+from tests.fakes.s3 import run_fake_s3
 
 
 def _keep(database, blobs, clock, content, *, is_referenced):
@@ -116,3 +118,24 @@ def test_verify_names_missing_and_corrupt_blobs(database, blobs, clock):
 
     assert faults == {missing: "missing", corrupt: "corrupt"}
     assert right not in faults
+
+
+def test_an_object_store_is_verified_and_collected_like_a_folder(database, clock, tmp_path):
+    with run_fake_s3() as server:
+        access = S3Access("s3://bucket/scans", server.url, "us-east-1", "key", "secret")
+        store = open_s3_store(access, tmp_path / "spool")
+        right = _keep(database, store, clock, b"right", is_referenced=True)
+        missing = _keep(database, store, clock, b"missing", is_referenced=True)
+        corrupt = _keep(database, store, clock, b"corrupt", is_referenced=True)
+        stray = store.write(b"stray").sha256
+        store.delete(missing)
+        server.objects[next(key for key in server.objects if key.endswith(corrupt))] = b"changed"
+
+        faults = {fault.sha256: fault.fault for fault in verify_blobs(database, store) if fault}
+        done = collect_blobs(database, store, clock.now() + timedelta(hours=1))
+
+        left = {entry.sha256 for entry in store.list_blobs()}
+    assert faults == {missing: "missing", corrupt: "corrupt"}
+    assert done.blob_count == 1
+    assert left == {right, corrupt}
+    assert stray not in left
