@@ -10,6 +10,8 @@ ServiceError                    500, a child of models.errors.AegleError
 │   ├── EncodedBody             415, a compressed request body
 │   ├── InvalidQuery            a search names a value of the wrong form
 │   ├── NotAcceptable           406, what is asked for cannot be given in a form that is taken
+│   ├── UnsupportedMedia        415, a body of another media type
+│   ├── InvalidStow             a STOW message without parts, or without boundary
 │   ├── MethodNotAllowed        405
 │   └── InvalidIdempotencyKey   422
 ├── AccessError                 403, the caller may not
@@ -35,7 +37,17 @@ ServiceError                    500, a child of models.errors.AegleError
 │   └── BlobNotFound
 ├── ConflictError               409, true requests that do not fit the present state
 │   ├── MoveNotAllowed          a case, bundle or job cannot go from this state to that
-│   └── IdempotencyConflict     the same idempotency key came with other bytes
+│   ├── IdempotencyConflict     the same idempotency key came with other bytes
+│   └── ObjectRefused           a DICOM object is not taken in; with its failure reason (PS3.4 B.2)
+│       ├── ObjectNotUnderstood     C000, it cannot be read
+│       ├── UnidentifiedObject      C001, study, series, class or instance UID missing or malformed
+│       ├── CutObject               C002, the message ended inside of it
+│       ├── UnsupportedPart         C003, a part of a STOW message that is no application/dicom
+│       ├── UnsupportedSyntax       C122, no transfer syntax that is known, or it points elsewhere
+│       ├── MismatchedClass         A900, its meta information names another class or instance
+│       ├── MismatchedStudy         A901, it belongs to another study than the one addressed
+│       ├── DuplicateObject         0111, another object with this UID is kept
+│       └── UnsupportedClass        0122, no storage class that is known
 ├── EngineError                 503, scans cannot be scored at the moment
 │   ├── EngineUnavailable       loading, failed or stopping; accepted scans are scored later
 │   ├── QueueFull               with Retry-After; nothing was taken in
@@ -113,6 +125,16 @@ class EncodedBody(RequestError):
     """Request bodies are taken as they are, without Content-Encoding."""
 
     status = 415
+
+
+class UnsupportedMedia(RequestError):
+    """Bodies of this media type are not taken here."""
+
+    status = 415
+
+
+class InvalidStow(RequestError):
+    """The STOW message cannot be read."""
 
 
 class MethodNotAllowed(RequestError):
@@ -237,6 +259,66 @@ class MoveNotAllowed(ConflictError):
 
 class IdempotencyConflict(ConflictError):
     """This idempotency key was used with other bytes."""
+
+
+class ObjectRefused(ConflictError):
+    """The DICOM object is not taken in."""
+
+    failure_reason: ClassVar[int] = 0x0110
+
+
+class ObjectNotUnderstood(ObjectRefused):
+    """The DICOM object cannot be read."""
+
+    failure_reason = 0xC000
+
+
+class UnidentifiedObject(ObjectRefused):
+    """A UID of study, series, class or instance is missing or malformed."""
+
+    failure_reason = 0xC001
+
+
+class CutObject(ObjectRefused):
+    """The message ends inside of this object."""
+
+    failure_reason = 0xC002
+
+
+class UnsupportedPart(ObjectRefused):
+    """The part is not plain application/dicom."""
+
+    failure_reason = 0xC003
+
+
+class UnsupportedSyntax(ObjectRefused):
+    """The transfer syntax is not supported."""
+
+    failure_reason = 0xC122
+
+
+class MismatchedClass(ObjectRefused):
+    """The meta information names another class or instance than the data set."""
+
+    failure_reason = 0xA900
+
+
+class MismatchedStudy(ObjectRefused):
+    """The object belongs to another study than the one addressed."""
+
+    failure_reason = 0xA901
+
+
+class DuplicateObject(ObjectRefused):
+    """Another object with this SOP Instance UID is kept already."""
+
+    failure_reason = 0x0111
+
+
+class UnsupportedClass(ObjectRefused):
+    """The SOP class is no storage class that is known."""
+
+    failure_reason = 0x0122
 
 
 class EngineError(ServiceError):

@@ -15,7 +15,8 @@ from typing import TextIO
 from app.request_context import request_id
 
 _QUIET = ("uvicorn.access", "httpx2", "httpcore2", "alembic", "sqlalchemy.engine")
-_MUTE = ("pydicom", "highdicom")  # their warnings quote what files hold
+# Their warnings quote what files hold, or tell of every broken message of a peer.
+_MUTE = ("pydicom", "highdicom", "python_multipart", "pynetdicom")
 
 
 class JsonFormatter(logging.Formatter):

@@ -38,10 +38,15 @@ from app.cases.routes import router as cases_router
 from app.cases.tasks import Housekeeper, HousekeepingRules
 from app.cases.viewing import ViewLog
 from app.clock import Clock, SystemClock
+from app.dicom.opening import open_receiver
+from app.dicom.places import Places
+from app.dicom.receiving import Receiver
 from app.dicom.render_routes import router as render_router
 from app.dicom.retrieval import ObjectReader
 from app.dicom.retrieve_routes import router as retrieve_router
 from app.dicom.search_routes import router as search_router
+from app.dicom.stow_routes import router as stow_router
+from app.dicom.tasks import SeriesWatch
 from app.error_handlers import add_error_handlers
 from app.health.metrics import Metrics
 from app.health.routes import router as health_router
@@ -75,6 +80,7 @@ ROUTERS = (
     render_router,
     jobs_router,
     monitoring_router,
+    stow_router,
     health_router,
 )
 UPLOADS = ("/api/v1/scans", "/api/v1/bundles", "/dicom-web")
@@ -88,6 +94,8 @@ class Road:
     uses: KeyUses
     line: ScoringLine
     unpacker: Unpacker
+    receiver: Receiver
+    series: SeriesWatch
     bundles: BundleOperator
     jobs: JobRunner
     probe: ReadinessProbe
@@ -101,6 +109,7 @@ class Road:
         self.messenger.start()
         self.housekeeper.start()
         self.uses.start()
+        self.series.start()
         self.bundles.start()
         self.jobs.start()
 
@@ -108,12 +117,14 @@ class Road:
         """Score what was accepted, then end everything."""
         self.jobs.stop(timeout_s / 5)
         self.bundles.stop()
+        self.series.stop()
         self.line.stop(timeout_s)
         self.messenger.stop()
         self.housekeeper.stop(_HOUSE_WAIT_S)
         self.uses.stop()
         self.line.decoders.close()
         self.unpacker.close()
+        self.receiver.readers.close()
         self.probe.close()
         self.storage.close()
 
@@ -180,6 +191,9 @@ def _build_road(service: Service, settings: Settings, storage: Storage) -> Road:
     line.keeper.announcers += [metrics.count_finding, partial(announce_finding, hooks)]
     service.state.metrics = metrics
     service.state.intake = Intake(storage, unpacker, line, clock)
+    service.state.receiver = open_receiver(settings, storage, clock)
+    service.state.stow_places = Places(settings.stow_requests)
+    service.state.series_watch = SeriesWatch(storage.database, clock, line.pick_up)
     service.state.shelf = ScanShelf(storage, line.decoders, settings.shown_pixels)
     service.state.views = ViewLog(storage.database, clock)
     service.state.objects = ObjectReader(
@@ -195,7 +209,7 @@ def _build_road(service: Service, settings: Settings, storage: Storage) -> Road:
         BundleFolder(settings.data_folder / "bundles", settings.max_upload_bytes),
         line.engine,
         clock,
-        BundleRules(settings.bundle, partial(_warm, line, unpacker), line.recover),
+        BundleRules(settings.bundle, partial(_warm, service), line.recover),
     )
     runner, service.state.jobs = open_jobs(
         settings, storage, line, service.state.bundles.folder, clock
@@ -207,6 +221,8 @@ def _build_road(service: Service, settings: Settings, storage: Storage) -> Road:
         uses=service.state.access.uses,
         line=line,
         unpacker=unpacker,
+        receiver=service.state.receiver,
+        series=service.state.series_watch,
         bundles=service.state.bundles,
         jobs=runner,
         probe=service.state.probe,
@@ -215,10 +231,12 @@ def _build_road(service: Service, settings: Settings, storage: Storage) -> Road:
     )
 
 
-def _warm(line: ScoringLine, unpacker: Unpacker) -> None:
+def _warm(service: Service) -> None:
     """Start what reads scans, beside the loading of a bundle; a second call does nothing."""
-    unpacker.warm()
-    line.decoders.start()
+    road: Road = service.state.road
+    road.unpacker.warm()
+    road.line.decoders.start()
+    road.receiver.readers.warm()
 
 
 def _list_chores(settings: Settings) -> HousekeepingRules:

@@ -116,6 +116,32 @@ class Settings(BaseSettings):
         default=60.0, ge=0.0, le=600.0, description="Longest `wait` of an upload for its finding."
     )
 
+    # what DICOM peers may do
+    dicom_ae_title: str = Field(
+        default="AEGLE", min_length=1, max_length=16, description="Our AE title."
+    )
+    dicom_port: int = Field(default=11112, ge=0, le=65535, description="Port of `aegle listen`.")
+    dicom_callers: tuple[str, ...] = Field(
+        default=(), description="AE titles that may send by C-STORE; nobody by default."
+    )
+    dicom_associations: int = Field(default=16, ge=1, le=512, description="Most at one time.")
+    dicom_pdu_bytes: int = Field(
+        default=131_072, ge=4096, le=1_048_576, description="Largest PDU that is taken."
+    )
+    dicom_tls_certificate: Path | None = Field(
+        default=None, description="PEM certificate of `aegle listen`; with it only TLS is taken."
+    )
+    dicom_tls_key: Path | None = Field(default=None, description="Its PEM key.")
+    dicom_tls_ca: Path | None = Field(
+        default=None, description="PEM authorities; callers must then show a certificate of theirs."
+    )
+    dicom_quiet_s: float = Field(
+        default=60.0, ge=0.0, le=86_400.0, description="A series is complete after this quiet time."
+    )
+    stow_requests: int = Field(
+        default=64, ge=1, le=1024, description="STOW requests answered at one time; then 503."
+    )
+
     # how it is scored
     device: Literal["auto", "cpu", "cuda"] = Field(
         default="auto", description="Where the network runs; auto is a GPU where there is one."

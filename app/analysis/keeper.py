@@ -144,6 +144,8 @@ class Keeper:
         except CaseNotFound:
             return  # deleted before its finding came
         if packed is None:
+            if outcome.case.edition not in {None, case.edition}:
+                return  # it has grown since; what it is now is still to be looked at
             failure = outcome.failure or PoisonScan()
             quarantine_case(session, case.id, failure.code, self._clock.now())
             return

@@ -9,6 +9,8 @@ from app.cases.repository import CaseRepository
 from app.storage.opening import Storage
 from models.decoding.scan import DecodedScan
 
+_Place = tuple[UUID, int]  # a case and the edition of its files
+
 
 class ScanShelf:
     """The scans looked at last, up to so many pixels."""
@@ -17,9 +19,9 @@ class ScanShelf:
         self._storage = storage
         self._decoders = decoders
         self._max_px = max_px
-        self._scans: OrderedDict[UUID, DecodedScan] = OrderedDict()
+        self._scans: OrderedDict[_Place, DecodedScan] = OrderedDict()
         self._lock = Lock()
-        self._turns: dict[UUID, Lock] = {}
+        self._turns: dict[_Place, Lock] = {}
 
     def find(self, case_id: UUID) -> DecodedScan:
         """Give the scan of a case.
@@ -29,36 +31,37 @@ class ScanShelf:
             DecodeError: its files give no scan.
         """
         with self._storage.database.reading() as session:
-            CaseRepository(session).get_case(case_id)
-        return self._take(case_id) or self._decode(case_id)
+            place = (case_id, CaseRepository(session).get_case(case_id).edition)
+        return self._take(place) or self._decode(place)
 
-    def _take(self, case_id: UUID) -> DecodedScan | None:
+    def _take(self, place: _Place) -> DecodedScan | None:
         with self._lock:
-            found = self._scans.get(case_id)
+            found = self._scans.get(place)
             if found is not None:
-                self._scans.move_to_end(case_id)
+                self._scans.move_to_end(place)
             return found
 
-    def _decode(self, case_id: UUID) -> DecodedScan:
+    def _decode(self, place: _Place) -> DecodedScan:
         """Decode once, however many pictures of one page are asked for at the same time."""
         with self._lock:
-            turn = self._turns.setdefault(case_id, Lock())
+            turn = self._turns.setdefault(place, Lock())
         try:
             with turn:
-                found = self._take(case_id)
+                found = self._take(place)
                 if found is not None:
                     return found
-                scan = self._decoders.decode(find_case_files(self._storage, case_id).files)
-                self._keep(case_id, scan)
+                stored = find_case_files(self._storage, place[0])
+                scan = self._decoders.decode(stored.files)
+                self._keep((place[0], stored.edition), scan)
                 return scan
         finally:
             with self._lock:
-                self._turns.pop(case_id, None)
+                self._turns.pop(place, None)
 
-    def _keep(self, case_id: UUID, scan: DecodedScan) -> None:
+    def _keep(self, place: _Place, scan: DecodedScan) -> None:
         if scan.pixels.size > self._max_px:
             return
         with self._lock:
-            self._scans[case_id] = scan
+            self._scans[place] = scan
             while sum(kept.pixels.size for kept in self._scans.values()) > self._max_px:
                 self._scans.popitem(last=False)

@@ -13,6 +13,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from datetime import timedelta
 from queue import SimpleQueue
 from threading import Event, Lock, Thread
 from uuid import UUID
@@ -22,17 +23,19 @@ from app.analysis.engine import Engine
 from app.analysis.findings import StoredCase
 from app.analysis.keeper import Keeper, Outcome
 from app.analysis.scan_queue import Examination, Lane
+from app.cases.repository import CaseRepository
 from app.cases.service import recover_cases
 from app.clock import Clock
 from app.errors import CaseNotFound, EngineError, PoisonScan, QueueFull, StorageError
 from app.storage.opening import Storage
 from models.decoding.scan import DecodedScan
-from models.errors import AegleError
+from models.errors import AegleError, DecodeError
 
 _LOG = logging.getLogger(__name__)
 
 _ROOM_WAIT_S = 600.0
 _RETRY_S = 2.0
+_HANDING_OVER = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +140,24 @@ class ScoringLine:
         self.score_stored(missing)
         return len(missing)
 
+    def pick_up(self) -> int:
+        """Put cases on the line that are queued and on no line of this process, and count them.
+
+        They come from other processes, or left the line when the engine was away. They take half
+        of the line at most, so that uploads still find a place.
+        """
+        with self._lock:
+            watched = set(self._watched)
+        room = max(1, self._limits.max_cases // 2) - len(watched)
+        if room <= 0 or not self.engine.is_ready:
+            return 0
+        before = self._clock.now() - _HANDING_OVER
+        with self._storage.database.reading() as session:
+            waiting = CaseRepository(session).list_waiting(before, room + len(watched))
+        missing = [case_id for case_id in waiting if case_id not in watched][:room]
+        self.score_stored(missing)
+        return len(missing)
+
     def _enter(self, case_id: UUID) -> None:
         watched: Future[None] = Future()
         watched.set_running_or_notify_cancel()  # a caller that goes away cancels nothing
@@ -170,7 +191,11 @@ class ScoringLine:
         stored = find_case_files(self._storage, case_id)
         case = StoredCase(case_id, stored.edition)
         with self.decoders.lend() as decoder:
-            scan = decode_files(decoder, stored.files)
+            try:
+                scan = decode_files(decoder, stored.files)
+            except DecodeError as error:
+                self.keeper.put(Outcome(case, None, error, is_shown=True))
+                return
             # Waiting for room with a decoder in hand bounds how many scans wait outside.
             self._submit(case, scan, Lane.BACKGROUND)
 

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, delete, exists, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
-from app.cases.states import CaseState
+from app.cases.states import CaseState, Channel
 from app.cases.tables import (
     CaseRow,
     CaseTermRow,
@@ -115,6 +115,15 @@ class CaseRepository:
         conditions = _list_expiry(before, is_flagged=is_flagged)
         query = select(CaseRow.id).where(CaseRow.id == case_id, *conditions)
         return self.session.scalar(query) is not None
+
+    def list_waiting(self, changed_before: datetime, limit: int) -> Sequence[UUID]:
+        """List cases that wait to be scored, the oldest first.
+
+        One that an upload is just handing over itself is left out until `changed_before`.
+        """
+        is_left = (CaseRow.channel != Channel.REST) | (CaseRow.changed_at < changed_before)
+        query = select(CaseRow.id).where(CaseRow.state == CaseState.QUEUED, is_left)
+        return self.session.scalars(query.order_by(CaseRow.received_at).limit(limit)).all()
 
     def count_attempts(self) -> None:
         """Note another attempt at every case that waits."""
@@ -230,6 +239,10 @@ class CaseRepository:
         """List what all bundles said of a case, oldest first."""
         query = select(FindingRow).where(FindingRow.case_id == case_id)
         return self.session.scalars(query.order_by(FindingRow.made_at, FindingRow.id)).all()
+
+    def drop_instances(self, case_id: UUID) -> None:
+        """Take all files off a case; they are put back in another order."""
+        self.session.execute(delete(InstanceRow).where(InstanceRow.case_id == case_id))
 
     def get_review(self, case_id: UUID, review_id: UUID) -> ReviewRow:
         """Give a review of a case.

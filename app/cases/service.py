@@ -105,6 +105,23 @@ def add_instances(
     return rows
 
 
+def grow_case(session: Session, case: CaseRow, files: list[NewInstance], at: datetime) -> None:
+    """Give a case all its files, in the order of its slices, and queue it.
+
+    One that was whole before becomes a new edition: its next finding supersedes the last.
+    """
+    repository = CaseRepository(session)
+    is_new = case.state == CaseState.RECEIVING
+    repository.drop_instances(case.id)
+    add_instances(session, case, files, at)
+    if not is_new:
+        case.edition += 1
+        case.attempt_count = 0
+    if case.state != CaseState.QUEUED:
+        move_case(case, CaseState.QUEUED, at)
+    session.flush()
+
+
 def move_case(case: CaseRow, to: CaseState, at: datetime) -> None:
     """Bring a case into another state.
 

@@ -2,14 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import delete, exists, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 
 from app.dicom.tables import DicomInstanceRow, DicomSeriesRow, DicomStudyRow
+
+_SLACK = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +61,27 @@ class DicomRepository:
         )
         return self.session.scalar(query)
 
+    def lock_if_caseless(self, series: DicomSeriesRow) -> DicomSeriesRow:
+        """Lock a series without a case, so that one is opened for it once."""
+        if series.case_id is None:
+            self.session.refresh(series, with_for_update=True)
+        return series
+
     # how series become cases
 
-    def await_more(self, series_id: UUID, settle_at: datetime) -> None:
-        """Let a series wait for more instances until then."""
-        statement = update(DicomSeriesRow).where(DicomSeriesRow.id == series_id)
+    def await_more(self, series_id: UUID, settle_at: datetime, quiet: timedelta) -> None:
+        """Let a series wait for more instances until then, or until nearly then.
+
+        A series that waits nearly as long already is left as it is: hundreds of slices that come
+        together do not queue for its row.
+        """
+        slack = min(_SLACK, quiet / 4)
+        due = DicomSeriesRow.settle_at.is_(None) | (DicomSeriesRow.settle_at < settle_at - slack)
         self.session.execute(
-            statement.values(settle_at=settle_at), execution_options={"synchronize_session": False}
+            update(DicomSeriesRow)
+            .where(DicomSeriesRow.id == series_id, due)
+            .values(settle_at=settle_at),
+            execution_options={"synchronize_session": False},
         )
 
     def complete_study(self, study_uid: str, at: datetime) -> int:
@@ -75,6 +91,11 @@ class DicomRepository:
         )
         done = self.session.execute(statement.values(settle_at=at).returning(DicomSeriesRow.id))
         return len(done.all())
+
+    def has_due_series(self, at: datetime) -> bool:
+        """Tell whether a series waited long enough."""
+        query = select(DicomSeriesRow.id).where(DicomSeriesRow.settle_at <= at).limit(1)
+        return self.session.scalar(query) is not None
 
     def take_due_series(self, at: datetime, limit: int) -> Sequence[DicomSeriesRow]:
         """Lock series that waited long enough; those that another process holds are left out."""
@@ -92,7 +113,13 @@ class DicomRepository:
         query = select(DicomInstanceRow).where(
             DicomInstanceRow.series_id == series_id, DicomInstanceRow.is_scan
         )
-        return self.session.scalars(query.order_by(DicomInstanceRow.id)).all()
+        query = query.order_by(DicomInstanceRow.id).options(defer(DicomInstanceRow.attributes))
+        return self.session.scalars(query).all()
+
+    def give_to_case(self, instance_ids: Sequence[UUID], case_id: UUID) -> None:
+        """Let instances belong to a case."""
+        statement = update(DicomInstanceRow).where(DicomInstanceRow.id.in_(instance_ids))
+        self.session.execute(statement.values(case_id=case_id))
 
     def forget_empty(self) -> None:
         """Delete series and studies whose last instance was deleted with its case."""

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from app.analysis.tasks import ScoringLine
 from app.audit.service import Action, Event, record_event
 from app.auth.permissions import Permission, Principal
-from app.cases.orders import CaseFacts, NewCase, NewInstance, NewUpload
+from app.cases.orders import NewCase, NewInstance, NewUpload
 from app.cases.repository import CaseRepository
 from app.cases.schemas import CaseDetail
 from app.cases.service import add_instances, keep_upload, open_case
@@ -24,7 +24,7 @@ from app.cases.states import CaseState, Channel
 from app.cases.tables import CaseRow, UploadRow
 from app.clock import Clock
 from app.errors import BlobNotFound, BlobStoreUnavailable, CaseNotFound, EngineError
-from app.intake.identity import Identity
+from app.intake.facts import merge_facts
 from app.intake.schemas import FileReceipt, Receipt, UploadFields
 from app.intake.unpacker import UnpackedFile, UnpackedScan, Unpacker
 from app.storage.blobs import BlobDraft, StoredBlob
@@ -193,24 +193,6 @@ def _describe_known(repository: CaseRepository, upload: UploadRow) -> Accepted:
 def _describe_case(offer: Offer, scan: UnpackedScan, decoded: DecodedScan | None) -> NewCase:
     facts = merge_facts(scan.files[0].identity, offer.fields, decoded)
     return NewCase(offer.sender.id, offer.sender.name, offer.channel, facts)
-
-
-def merge_facts(identity: Identity, fields: UploadFields, decoded: DecodedScan | None) -> CaseFacts:
-    """Take what the file says, and where it says nothing what its sender says."""
-    seen_modality = decoded.modality if decoded else None
-    return CaseFacts(
-        site=identity.site or fields.site,
-        modality=identity.modality or seen_modality or fields.modality,
-        body_part=identity.body_part or (decoded.body_part if decoded else None),
-        device=identity.device,
-        patient_id=identity.patient_id or fields.patient_id,
-        patient_name=identity.patient_name or fields.patient_name,
-        accession=identity.accession or fields.accession,
-        description=identity.description or fields.description,
-        study_uid=identity.study_uid,
-        series_uid=identity.series_uid,
-        tags=dict(fields.tags),
-    )
 
 
 def _describe_file(upload_id: UUID, file: UnpackedFile) -> NewInstance:

@@ -47,13 +47,12 @@ class BlobDraft:
     Leaving the `with` block without `keep` throws them away.
     """
 
-    def __init__(self, store: "BlobStore", folder: Path) -> None:
+    def __init__(self, store: "BlobStore", path: Path) -> None:
         self._store = store
-        descriptor, name = tempfile.mkstemp(prefix="draft-", dir=folder)
-        self.path = Path(name)
-        self._file = os.fdopen(descriptor, "wb")
-        self._hash = hashlib.sha256()
-        self.size_bytes = 0
+        self.path = path
+        self._file = path.open("r+b")
+        self._hash = hashlib.file_digest(self._file, "sha256")
+        self.size_bytes = self._file.tell()
 
     def __enter__(self) -> Self:
         return self
@@ -108,7 +107,14 @@ class BlobStore(ABC):
     def draft(self) -> BlobDraft:
         """Begin a blob whose bytes come piece by piece."""
         with translate_write_errors():
-            return BlobDraft(self, self.spool)
+            descriptor, name = tempfile.mkstemp(prefix="draft-", dir=self.spool)
+            os.close(descriptor)
+            return BlobDraft(self, Path(name))
+
+    def take_file(self, path: Path) -> BlobDraft:
+        """Begin a blob with what a file on the disk of the spool holds; the file becomes ours."""
+        with translate_write_errors():
+            return BlobDraft(self, path)
 
     def write(self, chunks: bytes | Iterable[bytes]) -> StoredBlob:
         """Keep bytes; they are on disk when this returns."""

@@ -12,14 +12,12 @@ from models.decoding.listing import list_parts
 from models.decoding.part import Part, read_head, read_part
 from models.decoding.scan import DecodedScan
 from models.decoding.single import decode_single
-from models.decoding.slice_header import SliceHeader, read_slice_header
+from models.decoding.slice_header import SliceHeader, group_slices, read_slice_header
 from models.decoding.sniff import sniff_format
 from models.decoding.stack import SliceStack
 from models.errors import DecodeError, MixedSeries
 
 _LABEL_CHARACTERS = 200
-
-_SeriesKey = tuple[str, tuple[int, int], tuple[float, ...] | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,27 +117,13 @@ def _read_header(part: Part, limits: DecodeLimits) -> SliceHeader | None:
         return None
 
 
-def _group_slices(slices: Iterable[_Slice]) -> Iterator[ScanSource]:
-    series: dict[_SeriesKey, list[_Slice]] = {}
-    for found in slices:
-        key = (found.header.series, found.header.size, found.header.direction)
-        series.setdefault(key, []).append(found)
-    for members in series.values():
-        for stack in _split_stacks(members):
-            label = stack[0].label
-            if len(stack) > 1:
-                label = f"{label} (+{len(stack) - 1} slices)"
-            yield ScanSource(_make_printable(label), tuple(member.part for member in stack))
-
-
-def _split_stacks(members: list[_Slice]) -> list[list[_Slice]]:
-    """Split a series only where slices share a position, such as echoes or phases do."""
-    if len({member.header.position_mm for member in members}) == len(members):
-        return [members]
-    stacks: dict[tuple[str, ...], list[_Slice]] = {}
-    for member in members:
-        stacks.setdefault(member.header.stack, []).append(member)
-    return list(stacks.values())
+def _group_slices(slices: Sequence[_Slice]) -> Iterator[ScanSource]:
+    for members in group_slices([found.header for found in slices]):
+        stack = [slices[index] for index in members]
+        label = stack[0].label
+        if len(stack) > 1:
+            label = f"{label} (+{len(stack) - 1} slices)"
+        yield ScanSource(_make_printable(label), tuple(member.part for member in stack))
 
 
 def _make_printable(label: str) -> str:

@@ -1,5 +1,6 @@
 """What the header of a DICOM file says about the series it belongs to."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,10 +51,11 @@ def read_slice_header(content: bytes, limits: DecodeLimits) -> SliceHeader | Non
         return None
     dataset = read_dicom(content, limits, with_pixels=False).dataset
     with translate_foreign("the DICOM header"):
-        return _build_header(dataset)
+        return build_slice_header(dataset)
 
 
-def _build_header(dataset: FileDataset) -> SliceHeader:
+def build_slice_header(dataset: FileDataset) -> SliceHeader:
+    """Take from a data set what tells its slice from others."""
     is_slice = int(dataset.get("NumberOfFrames") or 1) == 1
     placement = read_placement(dataset, 1, []) if is_slice else None
     direction, position = None, None
@@ -69,3 +71,25 @@ def _build_header(dataset: FileDataset) -> SliceHeader:
         position_mm=position,
         instance=int(dataset.get("InstanceNumber") or 0),
     )
+
+
+def group_slices(headers: Sequence[SliceHeader]) -> list[list[int]]:
+    """Give the indexes of the headers that make one scan each, slices of a stack together.
+
+    A file without a position, or of several frames, is a scan of its own. A series is split only
+    where slices share a position, such as echoes or phases do.
+    """
+    groups: dict[tuple[object, ...], list[int]] = {}
+    for index, header in enumerate(headers):
+        lone = index if header.position_mm is None else None
+        groups.setdefault((header.series, header.size, header.direction, lone), []).append(index)
+    return [stack for members in groups.values() for stack in _split_stacks(headers, members)]
+
+
+def _split_stacks(headers: Sequence[SliceHeader], members: list[int]) -> list[list[int]]:
+    if len({headers[index].position_mm for index in members}) == len(members):
+        return [members]
+    stacks: dict[tuple[str, ...], list[int]] = {}
+    for index in members:
+        stacks.setdefault(headers[index].stack, []).append(index)
+    return list(stacks.values())

@@ -1,0 +1,252 @@
+"""Taking DICOM objects in, whichever way they came: kept as blobs, indexed, put into their series.
+
+An object whose receipt says that it is kept is on disk: its bytes, its rows and the time at which
+its series becomes a case. Pixels are not decoded here; what cannot be decoded is told when the
+case is scored.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from uuid import UUID
+
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from app.auth.permissions import Principal
+from app.cases.orders import NewCase, NewUpload
+from app.cases.service import keep_upload, open_case
+from app.cases.states import CaseState, Channel
+from app.clock import Clock
+from app.dicom.drafts import ObjectDraft, add_meta
+from app.dicom.header import ObjectHeader
+from app.dicom.readers import HeaderReaders
+from app.dicom.receipts import ObjectReceipt, describe_failure
+from app.dicom.repository import DicomRepository
+from app.dicom.sameness import is_same_object
+from app.dicom.sop_classes import SCAN_CLASSES, STORAGE_CLASSES, TRANSFER_SYNTAXES
+from app.dicom.tables import DicomInstanceRow, DicomSeriesRow, DicomStudyRow
+from app.errors import (
+    BlobNotFound,
+    DatabaseUnavailable,
+    DuplicateObject,
+    MismatchedClass,
+    MismatchedStudy,
+    ObjectNotUnderstood,
+    UnidentifiedObject,
+    UnsupportedClass,
+    UnsupportedSyntax,
+)
+from app.intake.facts import merge_facts
+from app.intake.schemas import UploadFields
+from app.storage.blobs import StoredBlob
+from app.storage.grouping import GroupedWriter
+from app.storage.identifiers import draw_id
+from app.storage.opening import Storage
+from app.storage.service import register_blob
+from models.errors import AegleError
+
+_TRIES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """Who sends, which way, and into which study when only one is allowed."""
+
+    sender: Principal
+    channel: Channel
+    study_uid: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """An object that may be taken in; all four UIDs are there."""
+
+    header: ObjectHeader
+    study_uid: str
+    series_uid: str
+    sop_class_uid: str
+    sop_uid: str
+
+    @property
+    def is_scan(self) -> bool:
+        """It is to be scored."""
+        return self.sop_class_uid in SCAN_CLASSES and bool(self.header.rows and self.header.columns)
+
+
+class Receiver:
+    """The one way for DICOM objects into the service; safe to share between threads."""
+
+    def __init__(
+        self, storage: Storage, readers: HeaderReaders, clock: Clock, quiet_s: float
+    ) -> None:
+        self.storage = storage
+        self.readers = readers
+        self._clock = clock
+        self._quiet = timedelta(seconds=quiet_s)
+        self._writer = GroupedWriter(storage.database)
+
+    def draft(self) -> ObjectDraft:
+        """Begin an object whose bytes come piece by piece."""
+        return ObjectDraft(self.storage.blobs.draft())
+
+    def take_file(self, path: Path) -> ObjectDraft:
+        """Take over a DICOM file that was written into the spool, with a preamble of zeros."""
+        return ObjectDraft(self.storage.blobs.take_file(path), is_file=True)
+
+    def receive(self, draft: ObjectDraft, delivery: Delivery) -> ObjectReceipt:
+        """Keep an object, or tell why not; a refusal leaves nothing behind."""
+        header: ObjectHeader | None = None
+        try:
+            path = draft.finish()
+            if not draft.blob.size_bytes:
+                raise ObjectNotUnderstood("the object is empty")
+            header = self.readers.read(path, draft.blob.size_bytes)
+            found = check_header(header, delivery, has_meta=draft.has_meta)
+            blob = self._keep_bytes(draft, path, header)
+            self._keep(found, blob, delivery)
+        except AegleError as error:
+            return _build_receipt(header, error)
+        return _build_receipt(header, None)
+
+    def _keep_bytes(self, draft: ObjectDraft, path: Path, header: ObjectHeader) -> StoredBlob:
+        if draft.has_meta:
+            return draft.blob.keep()
+        with add_meta(self.storage.blobs, path, header) as whole:
+            return whole.keep()
+
+    def _keep(self, found: _Found, blob: StoredBlob, delivery: Delivery) -> None:
+        """Commit an object; a race with the collector or with the same object is run again."""
+        for last in (False,) * (_TRIES - 1) + (True,):
+            try:
+                self._writer.run(lambda session: self._insert(session, found, blob, delivery))
+            except (BlobNotFound, IntegrityError, DatabaseUnavailable):
+                if last:
+                    raise
+            else:
+                return
+
+    def _insert(
+        self, session: Session, found: _Found, blob: StoredBlob, delivery: Delivery
+    ) -> None:
+        at = self._clock.now()
+        repository = DicomRepository(session)
+        known = repository.find_instance(found.sop_uid)
+        if known is not None:
+            if not is_same_object(self.storage.blobs, known.sha256, blob.sha256):
+                raise DuplicateObject
+            return
+        register_blob(session, self.storage.blobs, blob, at)
+        new = NewUpload(delivery.sender.id, blob.sha256, blob.size_bytes)
+        upload, _ = keep_upload(session, new, at)
+        repository.keep_study(_build_study(found, at))
+        series = repository.keep_series(_build_series(found, delivery, at))
+        if found.is_scan and repository.lock_if_caseless(series).case_id is None:
+            series.case_id = open_case(session, _build_case(found, delivery), at).id
+        repository.add_instance(_build_instance(found, blob, series, upload.id, at))
+        if found.is_scan:
+            repository.await_more(series.id, at + self._quiet, self._quiet)
+
+
+def check_header(header: ObjectHeader, delivery: Delivery, *, has_meta: bool) -> _Found:
+    """Let an object pass that is named, of a class and encoding we know, and in its study.
+
+    Raises:
+        ObjectRefused: it is not; the leaf says why.
+    """
+    names = header.identity
+    if not (names.study_uid and names.series_uid and names.sop_class_uid and names.sop_uid):
+        raise UnidentifiedObject
+    found = _Found(header, names.study_uid, names.series_uid, names.sop_class_uid, names.sop_uid)
+    if found.sop_class_uid not in STORAGE_CLASSES:
+        raise UnsupportedClass
+    if header.transfer_syntax_uid not in TRANSFER_SYNTAXES:
+        raise UnsupportedSyntax
+    if has_meta and not _is_meta_right(header):
+        raise MismatchedClass
+    if delivery.study_uid not in {None, found.study_uid}:
+        raise MismatchedStudy
+    return found
+
+
+def _is_meta_right(header: ObjectHeader) -> bool:
+    # Meta information may lack these; what it says must be true.
+    names = header.identity
+    return header.meta_class_uid in {None, names.sop_class_uid} and header.meta_sop_uid in {
+        None,
+        names.sop_uid,
+    }
+
+
+def _build_receipt(header: ObjectHeader | None, error: AegleError | None) -> ObjectReceipt:
+    failure = None if error is None else describe_failure(error)
+    if header is None:
+        return ObjectReceipt(failure=failure)
+    names = header.identity
+    return ObjectReceipt(
+        names.study_uid, names.series_uid, names.sop_class_uid, names.sop_uid, failure
+    )
+
+
+def _build_case(found: _Found, delivery: Delivery) -> NewCase:
+    facts = merge_facts(found.header.identity, UploadFields(), None)
+    sender = delivery.sender
+    return NewCase(sender.id, sender.name, delivery.channel, facts, CaseState.RECEIVING)
+
+
+def _build_study(found: _Found, at: datetime) -> DicomStudyRow:
+    names = found.header.identity
+    return DicomStudyRow(
+        study_uid=found.study_uid,
+        patient_id=names.patient_id,
+        patient_name=names.patient_name,
+        accession=names.accession,
+        description=names.description,
+        study_date=found.header.study_date,
+        study_time=found.header.study_time,
+        attributes=found.header.study_attributes,
+        received_at=at,
+    )
+
+
+def _build_series(found: _Found, delivery: Delivery, at: datetime) -> DicomSeriesRow:
+    names = found.header.identity
+    return DicomSeriesRow(
+        id=draw_id(at),
+        study_uid=found.study_uid,
+        series_uid=found.series_uid,
+        modality=names.modality,
+        body_part=names.body_part,
+        number=found.header.series_number,
+        sender=delivery.sender.id,
+        sender_name=delivery.sender.name,
+        channel=delivery.channel,
+        attributes=found.header.series_attributes,
+        received_at=at,
+    )
+
+
+def _build_instance(
+    found: _Found, blob: StoredBlob, series: DicomSeriesRow, upload_id: UUID, at: datetime
+) -> DicomInstanceRow:
+    header = found.header
+    return DicomInstanceRow(
+        id=draw_id(at),
+        series_id=series.id,
+        study_uid=found.study_uid,
+        series_uid=found.series_uid,
+        sop_uid=found.sop_uid,
+        sop_class_uid=found.sop_class_uid,
+        transfer_syntax_uid=header.transfer_syntax_uid,
+        number=header.number,
+        rows=header.rows,
+        columns=header.columns,
+        frame_count=header.frame_count,
+        is_scan=found.is_scan,
+        slice_header=header.slice_header if found.is_scan else None,
+        sha256=blob.sha256,
+        size_bytes=blob.size_bytes,
+        upload_id=upload_id,
+        attributes=header.attributes,
+        received_at=at,
+    )

@@ -1,0 +1,93 @@
+"""Where the parts of a STOW message are taken in, one after the other, each with its receipt."""
+
+from starlette.concurrency import run_in_threadpool
+
+from app.dicom.drafts import ObjectDraft
+from app.dicom.receipts import ObjectReceipt, describe_failure
+from app.dicom.receiving import Delivery, Receiver
+from app.dicom.stow_body import DICOM, Event, Step
+from app.errors import CutObject, UnsupportedPart
+from app.storage.blobs import CHUNK_BYTES
+from models.errors import AegleError
+
+MAX_PARTS = 10_000
+
+
+class StowDesk:
+    """Takes events of a message; leaving the block throws a part away that is not whole."""
+
+    def __init__(self, receiver: Receiver, delivery: Delivery) -> None:
+        self.receipts: list[ObjectReceipt] = []
+        self.is_closed = False
+        self.has_bytes = False
+        self._receiver = receiver
+        self._delivery = delivery
+        self._is_open = False
+        self._draft: ObjectDraft | None = None
+        self._refusal: AegleError | None = None
+        self._held = bytearray()
+
+    async def take(self, event: Event) -> None:
+        """Take the next step of the message."""
+        if event.step is Step.BEGIN:
+            self._begin(event.content)
+        elif event.step is Step.CONTENT:
+            await self._add(event.content)
+        elif event.step is Step.END:
+            self.receipts.append(await run_in_threadpool(self._receive))
+
+    def finish(self, *, is_whole: bool) -> None:
+        """Refuse what the end of the body has cut, be it a part or what should have followed."""
+        if self._is_open or (self.receipts and not is_whole):
+            self._refusal = CutObject()
+            self.receipts.append(self._refuse())
+
+    def discard(self) -> None:
+        """Throw the part away that is on its way."""
+        if self._draft is not None:
+            self._draft.__exit__(None, None, None)
+            self._draft = None
+
+    def _begin(self, media_type: bytes) -> None:
+        self._is_open = True
+        self._refusal = None
+        if media_type not in {b"", DICOM}:
+            self._refusal = UnsupportedPart()
+        if len(self.receipts) >= MAX_PARTS:
+            self._refusal = UnsupportedPart(f"a message takes {MAX_PARTS} parts")
+
+    async def _add(self, content: bytes) -> None:
+        if self._refusal is not None:
+            return
+        self._held += content
+        if len(self._held) >= CHUNK_BYTES:
+            await run_in_threadpool(self._write)
+
+    def _receive(self) -> ObjectReceipt:
+        if self._refusal is None:
+            self._write()
+        if self._draft is None or self._refusal is not None:
+            return self._refuse()
+        receipt = self._receiver.receive(self._draft, self._delivery)
+        self._close()
+        return receipt
+
+    def _write(self) -> None:
+        try:
+            if self._draft is None:
+                self._receiver.storage.watermark.check(len(self._held))
+                self._draft = self._receiver.draft()
+            self._draft.write(bytes(self._held))
+        except AegleError as error:
+            self._refusal = error
+        self._held.clear()
+
+    def _refuse(self) -> ObjectReceipt:
+        failure = describe_failure(self._refusal or CutObject())
+        self._close()
+        return ObjectReceipt(failure=failure)
+
+    def _close(self) -> None:
+        self.discard()
+        self._held.clear()
+        self._is_open = False
