@@ -109,12 +109,19 @@ class ScanQueue:
                 return
 
     def _cut(self, lane: deque[Task]) -> list[Task]:
+        """Take a batch for the bundle of the first task; tasks for others keep their places."""
         batch: list[Task] = []
+        passed: list[Task] = []
         slices = 0
         while lane and len(batch) < self._limits.max_scans:
-            slices += lane[0].scan.slice_count
-            is_other = bool(batch) and lane[0].digest != batch[0].digest
-            if is_other or (batch and slices > self._limits.max_slices):
+            task = lane.popleft()
+            if batch and task.digest != batch[0].digest:
+                passed.append(task)
+                continue
+            slices += task.scan.slice_count
+            if batch and slices > self._limits.max_slices:
+                passed.append(task)
                 break
-            batch.append(lane.popleft())
+            batch.append(task)
+        lane.extendleft(reversed(passed))
         return batch

@@ -8,6 +8,7 @@ from starlette.concurrency import run_in_threadpool
 
 from app.batch.schemas import JobView
 from app.batch.states import ENDED
+from app.errors import StorageError
 
 _LOOK_S = 0.5
 _HEARTBEAT_S = 15.0
@@ -22,7 +23,11 @@ async def stream_job(read: Callable[[], JobView], ending: Event) -> AsyncIterato
     """
     before, number, silent_s = "", 0, 0.0
     while not ending.is_set():
-        view = await run_in_threadpool(read)
+        try:
+            view = await run_in_threadpool(read)
+        except StorageError:  # it comes back, and who listens need not connect again
+            await asyncio.sleep(_LOOK_S)
+            continue
         after = view.model_dump_json(exclude={"rate_per_s", "left_s"})
         if after != before:
             before, number, silent_s = after, number + 1, 0.0

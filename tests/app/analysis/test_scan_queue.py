@@ -45,6 +45,15 @@ def test_a_batch_is_for_one_bundle():
     assert [queue.take(), queue.take()] == [tasks[:2], tasks[2:]]
 
 
+def test_scans_for_several_bundles_that_alternate_make_full_batches_in_order():
+    tasks = [make_task(digest=digest) for digest in "abababb"]
+
+    queue = fill(*tasks)
+
+    taken = [queue.take() for _ in range(3)]
+    assert taken == [tasks[0:6:2], [tasks[1], tasks[3], tasks[5]], tasks[6:]]
+
+
 def test_live_scans_overtake_those_in_the_background():
     background, live = make_task(lane=Lane.BACKGROUND), make_task()
 
