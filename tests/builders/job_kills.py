@@ -17,13 +17,19 @@ from app.settings import Settings
 from app.storage.opening import open_storage
 from tests.builders.bundles import copy_bundle, edit_json, sign_again
 from tests.builders.evaluations import draw_scan
+from tests.builders.kills import measure_readiness
 from tests.builders.pictures import build_zip, encode_picture
 from tests.builders.processes import ServiceProcess
 
 PATIENCE_S = 120.0
 CHUNK = 4
 # Short leases: what a killed process held is taken up again after a second.
-OPTIONS = {"job_chunk_cases": CHUNK, "job_lease_s": 1.0, "queue_scans": 1000}
+OPTIONS = {
+    "job_chunk_cases": CHUNK,
+    "job_lease_s": 1.0,
+    "queue_scans": 1000,
+    "log_level": "info",
+}
 ENDED = {"done", "failed", "cancelled"}
 
 
@@ -37,7 +43,10 @@ class JobKillPlan:
 
 @dataclass
 class JobKillTally:
-    """What came of the job; `kills` counts those that met it running."""
+    """What came of the job; `kills` counts those that met it running.
+
+    `ready_s`: from the bundle loaded to ready again, a start each.
+    """
 
     job: dict[str, Any] = field(default_factory=dict)
     kills: int = 0
@@ -77,7 +86,8 @@ def kill_during_job(
         tally.kills += _await_progress(service, job)
         service.kill()
         service.start()
-        tally.ready_s.append(service.await_ready())
+        service.await_ready()
+        tally.ready_s.append(measure_readiness(service))
         advance()
     tally.job = _await_end(service, job)
     _count_findings(service.folder, UUID(job), digest, tally)

@@ -88,7 +88,7 @@ def kill_during_uploads(
             tally.acknowledged += sender.acknowledged
         service.start()
         service.await_ready()
-        tally.ready_s.append(_measure_readiness(service))
+        tally.ready_s.append(measure_readiness(service))
         advance()
     with service.open_client() as client:
         find_receipts(client, tally)
@@ -127,7 +127,7 @@ def _await_uploads(senders: Sequence[Sender], wanted: int) -> None:
         time.sleep(0.005)
 
 
-def _measure_readiness(service: ServiceProcess) -> float:
+def measure_readiness(service: ServiceProcess) -> float:
     """Give the seconds from the bundle loaded, as the log tells, to ready, which is now."""
     now = SystemClock().now()
     for line in reversed((service.folder / "log.jsonl").read_text().splitlines()):

@@ -14,7 +14,7 @@ from tests.builders.bundles import train_tiny_bundle
 from tests.builders.evaluations import write_lesion_cohort
 from tests.stress.faults import end_the_engine, lock_the_database, take_the_blobs_away
 from tests.stress.hostile import hand_in_bombs
-from tests.stress.kills import kill_uploads
+from tests.stress.kills import kill_job, kill_uploads
 from tests.stress.memory import hold_memory
 from tests.stress.overload import overload
 from tests.stress.requests import draw_requests
@@ -22,6 +22,7 @@ from tests.stress.verdict import Order, Outcome, Row
 
 ROWS = (
     Row("kill-uploads", "kill -9 in the middle of uploads", 20, kill_uploads),
+    Row("kill-job", "kill -9 in the middle of a re-scoring job", 20, kill_job),
     Row("overload", "ten times what is scored, in rounds of five seconds", 6, overload),
     Row("memory", "a hundred scans a round, then twenty swaps of the bundle", 100, hold_memory),
     Row("hostile", "every bomb over REST", 3, hand_in_bombs),
