@@ -8,7 +8,7 @@ import typer
 from app import serve, settings_command
 from app.audit import commands as audit_commands
 from app.auth import commands as access_commands
-from app.client import push_command
+from app.client import push_command, rescore_command
 from app.demonstration import serve_demo
 from app.storage import commands as storage_commands
 from models.errors import AegleError
@@ -36,6 +36,7 @@ PARTS = (
     serve,
     settings_command,
     push_command,
+    rescore_command,
     storage_commands,
     access_commands,
     audit_commands,

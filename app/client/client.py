@@ -6,27 +6,31 @@
 Answers are the service's own schemas. A client may be shared between threads.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 from uuid import UUID
 
 import httpx2
 
 from app.auth.schemas import Caller
+from app.batch.schemas import FlipList, FlipView, JobView, RescoreBody
+from app.batch.states import ENDED
 from app.bundles.schemas import BundleList
 from app.cases.schemas import CaseDetail
 from app.client.access import ServiceAccess
-from app.client.errors import FileChanged, Halted
-from app.client.exchange import Exchange, TellPause, choose_timeout
+from app.client.errors import FileChanged, Halted, ServiceUnreachable
+from app.client.exchange import Exchange, TellPause, choose_timeout, read_document
 from app.client.patience import BRIEF, RetryRules
 from app.client.upload import Upload, UploadBody
+from app.errors import EngineError, StorageError, TooManyRequests
 from app.intake.schemas import Receipt
 from models.errors import AegleError
 
 API = "/api/v1"
 _POLL_S = 0.2
 _MOST_POLL_S = 2.0
+_PAGE = 200
 
 
 class AegleClient:
@@ -152,6 +156,62 @@ class AegleClient:
     def fetch_bundles(self) -> BundleList:
         """Ask which bundles the service knows."""
         return self._exchange.fetch(f"{API}/bundles", BundleList)
+
+    def start_rescoring(self, body: RescoreBody) -> JobView:
+        """Have stored cases scored again; a lost answer is not tried again, as it may have begun.
+
+        Raises:
+            BundleNotRegistered: the service does not know the bundle.
+            AegleError: the service refused, or did not answer.
+        """
+        said = body.model_dump(mode="json", exclude_none=True)
+        return self._exchange.order(f"{API}/jobs/rescore", JobView, said)
+
+    def fetch_job(self, job_id: UUID) -> JobView:
+        """Ask how far a job is."""
+        return self._exchange.fetch(f"{API}/jobs/{job_id}", JobView)
+
+    def cancel_job(self, job_id: UUID) -> JobView:
+        """Ask a job to end; what it has kept stays.
+
+        Raises:
+            MoveNotAllowed: it has ended already.
+            AegleError: the service refused, or did not answer.
+        """
+        return self._exchange.order(f"{API}/jobs/{job_id}/cancel", JobView, None)
+
+    def list_flips(self, job_id: UUID) -> Iterator[FlipView]:
+        """Give the cases whose verdict a job changes, page by page."""
+        params: dict[str, Any] = {"limit": _PAGE}
+        while True:
+            page = self._exchange.fetch(f"{API}/jobs/{job_id}/flips", FlipList, params=params)
+            yield from page.items
+            if page.next_cursor is None:
+                return
+            params["cursor"] = page.next_cursor
+
+    def follow_job(self, job_id: UUID) -> Iterator[JobView]:
+        """Give a job at each change until it has ended; a stream that breaks is opened again.
+
+        Raises:
+            AegleError: the service refused, or was away longer than patience lasts.
+        """
+        last_event, patience = "", self._exchange.begin_patience()
+        while True:
+            try:
+                with self._exchange.listen(f"{API}/jobs/{job_id}/events", last_event) as events:
+                    for event in events:
+                        if event.event != "job":
+                            continue
+                        last_event, patience = event.id, self._exchange.begin_patience()
+                        job = read_document(event.data, JobView)
+                        yield job
+                        if job.status in ENDED:
+                            return
+                reason: AegleError = ServiceUnreachable("the service ended the stream")
+            except (ServiceUnreachable, EngineError, StorageError, TooManyRequests) as error:
+                reason = error
+            self._exchange.pause(patience, reason)
 
 
 def _tell_nobody(reason: AegleError, pause_s: float) -> None:

@@ -114,7 +114,7 @@ class Exchange:
             else:
                 refusal = find_refusal(response)
                 if refusal is None:
-                    return _read(response, kind)
+                    return read_document(response.content, kind)
                 if not may_try_again(response.status_code):
                     raise refusal
                 reason, retry_after = refusal, response.headers.get("Retry-After")
@@ -183,8 +183,13 @@ def translate_error(error: httpx2.TransportError) -> AegleError:
     return ServiceUnreachable(f"the service does not answer ({type(error).__name__})")
 
 
-def _read(answer: httpx2.Response, kind: type[Answer]) -> Answer:
+def read_document(content: str | bytes, kind: type[Answer]) -> Answer:
+    """Read JSON of the service.
+
+    Raises:
+        UnexpectedAnswer: it is something else.
+    """
     try:
-        return kind.model_validate_json(answer.content)
+        return kind.model_validate_json(content)
     except ValidationError:
         raise UnexpectedAnswer(f"the answer is no {kind.__name__}") from None
