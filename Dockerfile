@@ -8,9 +8,9 @@ FROM ${NODE_IMAGE} AS pages
 WORKDIR /build/app/web
 COPY app ../
 RUN --mount=type=cache,target=/root/.npm \
-    if [ -f client/package.json ]; then \
-        npm --prefix client ci --no-audit --no-fund && npm --prefix client run build; \
-    fi && rm -rf client
+    npm --prefix client ci --no-audit --no-fund \
+    && npm --prefix client run build \
+    && rm -rf client
 
 # The wheel of this source, with the built pages inside.
 FROM ${PYTHON_IMAGE} AS wheel
