@@ -10,6 +10,7 @@ from app.audit import commands as audit_commands
 from app.auth import commands as access_commands
 from app.client import push_command, rescore_command
 from app.demonstration import serve_demo
+from app.dicom import dicomweb_command
 from app.storage import commands as storage_commands
 from models.errors import AegleError
 from models.memory import keep_freed_memory
@@ -40,6 +41,7 @@ PARTS = (
     storage_commands,
     access_commands,
     audit_commands,
+    dicomweb_command,
 )
 USAGE_STATUS = 2
 INTERRUPTED_STATUS = 130

@@ -37,6 +37,7 @@ ServiceError                    500, a child of models.errors.AegleError
 │   └── BlobNotFound
 ├── ConflictError               409, true requests that do not fit the present state
 │   ├── MoveNotAllowed          a case, bundle or job cannot go from this state to that
+│   ├── NothingToTell           a finding has no DICOM objects: its scan is none, or has grown
 │   ├── IdempotencyConflict     the same idempotency key came with other bytes
 │   └── ObjectRefused           a DICOM object is not taken in; with its failure reason (PS3.4 B.2)
 │       ├── ObjectNotUnderstood     C000, it cannot be read
@@ -53,6 +54,9 @@ ServiceError                    500, a child of models.errors.AegleError
 │   ├── QueueFull               with Retry-After; nothing was taken in
 │   └── PoisonScan              500, examining this one scan fails; it is quarantined
 ├── PagesNotBuilt               503, scripts and styles of the pages are missing
+├── PeerError                   502, another machine did not do what it was asked
+│   ├── PeerUnreachable         no answer, or none that can be understood
+│   └── PeerRefused             it answered that it will not
 └── StorageError                503, what is kept cannot be reached or trusted
     ├── StorageFull             507
     ├── DatabaseUnavailable
@@ -257,6 +261,10 @@ class MoveNotAllowed(ConflictError):
     """The present state does not allow this move."""
 
 
+class NothingToTell(ConflictError):
+    """The finding cannot be told as DICOM objects: its scan is no DICOM, or has grown since."""
+
+
 class IdempotencyConflict(ConflictError):
     """This idempotency key was used with other bytes."""
 
@@ -345,6 +353,20 @@ class PagesNotBuilt(ServiceError):
     """The pages are not built: run `make pages` (it needs Node 20 or newer) and start again."""
 
     status = 503
+
+
+class PeerError(ServiceError):
+    """Another machine did not do what it was asked."""
+
+    status = 502
+
+
+class PeerUnreachable(PeerError):
+    """The other machine gives no answer that can be understood."""
+
+
+class PeerRefused(PeerError):
+    """The other machine refused."""
 
 
 class StorageError(ServiceError):

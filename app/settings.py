@@ -180,6 +180,27 @@ class Settings(BaseSettings):
         default=2**26, ge=0, description="Decoded pixels kept in memory for viewers."
     )
 
+    # which DICOM objects go out
+    dicom_results: tuple[
+        Literal["parametric_map", "segmentation", "structured_report", "secondary_capture"], ...
+    ] = Field(
+        default=("parametric_map", "segmentation", "structured_report", "secondary_capture"),
+        description="Objects made of each finding of a DICOM scan, in its study.",
+    )
+    wrap_pictures: bool = Field(
+        default=False, description="Wrap scans that are no DICOM, so that they show in viewers."
+    )
+    push_targets: dict[str, str] = Field(
+        default_factory=dict,
+        description="Where results are sent, by name: https://... or dicom://AE_TITLE@host:port.",
+    )
+    push_tokens: dict[str, SecretStr] = Field(
+        default_factory=dict, description="Bearer tokens of push targets, by name."
+    )
+    push_deidentified: tuple[str, ...] = Field(
+        default=(), description="Push targets that get de-identified results only."
+    )
+
     # who is told
     webhook_urls: tuple[str, ...] = Field(
         default=(), description="Addresses told of findings; nothing else is ever called."

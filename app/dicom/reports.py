@@ -1,6 +1,5 @@
 """A finding to the DICOM objects that tell of it, in the study of its scan."""
 
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -12,6 +11,7 @@ from app.dicom.report_objects import encode_report
 from app.dicom.secondary_capture import build_secondary_captures
 from app.dicom.segmentation import build_segmentation
 from app.dicom.structured_report import build_structured_report
+from models.decoding.foreign import translate_foreign
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +28,11 @@ def build_reports(order: ReportOrder, kinds: frozenset[ReportKind]) -> Iterator[
 
     A scan that could not be looked at has no error map; a finding without regions has no
     segmentation. The same finding gives the same bytes.
+
+    Raises:
+        DecodeError: the headers of the scan are too odd to be referred to.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # highdicom and pydicom tell of oddities of the source
+    with translate_foreign("the DICOM report"):
         for kind, dataset in _build(order):
             if kind in kinds:
                 yield Report(kind, dataset, encode_report(dataset))

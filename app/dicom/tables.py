@@ -102,3 +102,58 @@ class DicomInstanceRow(Table):
     case_id: Mapped[UUID | None] = mapped_column(ForeignKey("cases.id", ondelete="CASCADE"))
     attributes: Mapped[str] = mapped_column(Text)
     received_at: Mapped[datetime]
+
+
+class ReportJobRow(Table):
+    """A finding that is told as DICOM objects; `due_at` is None once that is settled."""
+
+    __tablename__ = "dicom_reports"
+    __table_args__ = (
+        Index("ix_dicom_reports_due_at", "due_at"),
+        Index("ix_dicom_reports_case_id", "case_id"),
+    )
+
+    finding_id: Mapped[UUID] = mapped_column(
+        ForeignKey("findings.id", ondelete="CASCADE"), primary_key=True
+    )
+    case_id: Mapped[UUID] = mapped_column(ForeignKey("cases.id", ondelete="CASCADE"))
+    state: Mapped[str] = mapped_column(String(16))
+    attempt_count: Mapped[int] = mapped_column(default=0)
+    failure_code: Mapped[str | None] = mapped_column(String(64))
+    object_count: Mapped[int] = mapped_column(default=0)
+    due_at: Mapped[datetime | None]
+    settled_at: Mapped[datetime | None]
+
+
+class PushRow(Table):
+    """One object on its way to one target; `due_at` is None once it is settled."""
+
+    __tablename__ = "dicom_pushes"
+    __table_args__ = (
+        Index("uq_dicom_pushes_instance_id_target", "instance_id", "target", unique=True),
+        Index("ix_dicom_pushes_due_at", "due_at"),
+        Index("ix_dicom_pushes_case_id", "case_id"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    instance_id: Mapped[UUID] = mapped_column(ForeignKey("dicom_instances.id", ondelete="CASCADE"))
+    case_id: Mapped[UUID] = mapped_column(ForeignKey("cases.id", ondelete="CASCADE"))
+    target: Mapped[str] = mapped_column(String(64))
+    state: Mapped[str] = mapped_column(String(16))
+    attempt_count: Mapped[int] = mapped_column(default=0)
+    failure_code: Mapped[str | None] = mapped_column(String(64))
+    made_at: Mapped[datetime]
+    due_at: Mapped[datetime | None]
+    settled_at: Mapped[datetime | None]
+
+
+class CrosswalkRow(Table):
+    """What stands outside for a UID or a patient; it never leaves the database."""
+
+    __tablename__ = "dicom_crosswalk"
+    __table_args__ = (Index("uq_dicom_crosswalk_substitute", "substitute", unique=True),)
+
+    kind: Mapped[str] = mapped_column(String(8), primary_key=True)
+    original: Mapped[str] = mapped_column(String(256), primary_key=True)
+    substitute: Mapped[str] = mapped_column(_UID)
+    made_at: Mapped[datetime]
