@@ -39,7 +39,9 @@ from app.cases.tasks import Housekeeper, HousekeepingRules
 from app.cases.viewing import ViewLog
 from app.clock import Clock, SystemClock
 from app.dicom.opening import open_receiver
+from app.dicom.outgoing import Outgoing, open_outgoing
 from app.dicom.places import Places
+from app.dicom.push_routes import router as push_router
 from app.dicom.receiving import Receiver
 from app.dicom.render_routes import router as render_router
 from app.dicom.retrieval import ObjectReader
@@ -78,6 +80,7 @@ ROUTERS = (
     search_router,
     retrieve_router,
     render_router,
+    push_router,
     jobs_router,
     monitoring_router,
     stow_router,
@@ -96,6 +99,7 @@ class Road:
     unpacker: Unpacker
     receiver: Receiver
     series: SeriesWatch
+    outgoing: Outgoing
     bundles: BundleOperator
     jobs: JobRunner
     probe: ReadinessProbe
@@ -110,6 +114,7 @@ class Road:
         self.housekeeper.start()
         self.uses.start()
         self.series.start()
+        self.outgoing.start()
         self.bundles.start()
         self.jobs.start()
 
@@ -118,6 +123,7 @@ class Road:
         self.jobs.stop(timeout_s / 5)
         self.bundles.stop()
         self.series.stop()
+        self.outgoing.stop()
         self.line.stop(timeout_s)
         self.messenger.stop()
         self.housekeeper.stop(_HOUSE_WAIT_S)
@@ -188,10 +194,14 @@ def _build_road(service: Service, settings: Settings, storage: Storage) -> Road:
     unpacker = Unpacker(storage.blobs, list_limits(settings))
     hooks = _list_hooks(settings)
     metrics = Metrics(line)
-    line.keeper.announcers += [metrics.count_finding, partial(announce_finding, hooks)]
     service.state.metrics = metrics
     service.state.intake = Intake(storage, unpacker, line, clock)
     service.state.receiver = open_receiver(settings, storage, clock)
+    chance = SystemRandom().random
+    outgoing = open_outgoing(settings, storage, line, service.state.receiver, clock, chance)
+    line.keeper.announcers += [
+        metrics.count_finding, partial(announce_finding, hooks), outgoing.announce,
+    ]  # fmt: skip
     service.state.stow_places = Places(settings.stow_requests)
     service.state.series_watch = SeriesWatch(storage.database, clock, line.pick_up)
     service.state.shelf = ScanShelf(storage, line.decoders, settings.shown_pixels)
@@ -223,10 +233,11 @@ def _build_road(service: Service, settings: Settings, storage: Storage) -> Road:
         unpacker=unpacker,
         receiver=service.state.receiver,
         series=service.state.series_watch,
+        outgoing=outgoing,
         bundles=service.state.bundles,
         jobs=runner,
         probe=service.state.probe,
-        messenger=Messenger(storage.database, hooks, clock, SystemRandom().random),
+        messenger=Messenger(storage.database, hooks, clock, chance),
         housekeeper=Housekeeper(storage, clock, _list_chores(settings)),
     )
 

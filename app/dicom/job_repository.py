@@ -58,6 +58,18 @@ class JobRepository:
         query = select(ReportJobRow).where(ReportJobRow.case_id == case_id)
         return self.session.scalars(query.order_by(ReportJobRow.finding_id)).all()
 
+    def list_unsent(
+        self, sop_uids: Sequence[str], targets: Sequence[str]
+    ) -> list[tuple[DicomInstanceRow, str]]:
+        """List which objects are not on their way to which target yet."""
+        rows = self.get_instances(sop_uids)
+        query = select(PushRow.instance_id, PushRow.target).where(
+            PushRow.instance_id.in_([row.id for row in rows])
+        )
+        known = {(row[0], row[1]) for row in self.session.execute(query)}
+        pairs = [(row, target) for row in rows for target in targets]
+        return [(row, target) for row, target in pairs if (row.id, target) not in known]
+
     def get_instances(self, sop_uids: Sequence[str]) -> Sequence[DicomInstanceRow]:
         """Give objects by their UIDs, in no order."""
         query = select(DicomInstanceRow).where(DicomInstanceRow.sop_uid.in_(sop_uids))

@@ -94,8 +94,7 @@ def list_pushes(
             made_at=at,
             due_at=at,
         )
-        for row in JobRepository(session).get_instances(sop_uids)
-        for target in targets
+        for row, target in JobRepository(session).list_unsent(sop_uids, targets)
     ]
 
 

@@ -71,7 +71,9 @@ class ReportMaker:
         with self._storage.database.reading() as session:
             told = _read(session, finding_id)
         order = self._order(told)
-        made = []
+        # What was wrapped for this goes the way of the results: to the targets, and with its case.
+        files = {row.sop_uid for row in told.files}
+        made = [uid for uid in _list_uids(order.headers) if uid not in files]
         for report in build_reports(order, self._rules.kinds):
             self._keep(report.content)
             made.append(str(report.dataset.SOPInstanceUID))
@@ -102,6 +104,10 @@ class ReportMaker:
         for dataset in wrapped:
             self._keep(encode_report(dataset))
         return tuple(wrapped)
+
+
+def _list_uids(headers: Sequence[Dataset]) -> list[str]:
+    return [str(header.SOPInstanceUID) for header in headers]
 
 
 def order_report(session: Session, case: CaseRow, finding: FindingRow) -> None:

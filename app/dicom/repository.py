@@ -147,8 +147,10 @@ class DicomRepository:
         return self.session.scalars(query.order_by(*order)).all()
 
     def list_case_instances(self, case_id: UUID) -> Sequence[DicomInstanceRow]:
-        """List the instances that a case is made of, in the order of their numbers."""
-        query = select(DicomInstanceRow).where(DicomInstanceRow.case_id == case_id)
+        """List the scans that a case is made of, without its results, in the order of numbers."""
+        query = select(DicomInstanceRow).where(
+            DicomInstanceRow.case_id == case_id, DicomInstanceRow.is_scan
+        )
         order = (func.coalesce(DicomInstanceRow.number, 0), DicomInstanceRow.id)
         return self.session.scalars(query.order_by(*order)).all()
 
