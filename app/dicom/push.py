@@ -31,7 +31,7 @@ from models.decoding.limits import DecodeLimits
 
 _TIMEOUT_S = 60.0
 _DIMSE = "dicom"
-_FAILED_SEQUENCE, _FAILURE_REASON = "00081198", "00081197"
+_FAILURES = ("00081198", "0008119A")
 _WARNING_CLASS = 0xB000
 
 
@@ -172,6 +172,6 @@ def _has_failed(content: bytes) -> bool:
     """Tell whether an answer names an object that was not stored; no answer names none."""
     try:
         told: dict[str, Any] = json.loads(content) if content.strip() else {}
-        return bool(told.get(_FAILED_SEQUENCE, {}).get("Value"))
+        return any(told.get(tag, {}).get("Value") for tag in _FAILURES)
     except (ValueError, AttributeError):
         return False
