@@ -8,8 +8,6 @@ ServiceError                    500, a child of models.errors.AegleError
 │   ├── UnknownHost             the Host header names another machine
 │   ├── BodyTooLarge            413
 │   ├── EncodedBody             415, a compressed request body
-│   ├── InvalidQuery            a search names a value of the wrong form
-│   ├── NotAcceptable           406, what is asked for cannot be given in a form that is taken
 │   ├── UnsupportedMedia        415, a body of another media type
 │   ├── InvalidStow             a STOW message without parts, or without boundary
 │   ├── MethodNotAllowed        405
@@ -26,8 +24,6 @@ ServiceError                    500, a child of models.errors.AegleError
 ├── NotFoundError               404
 │   ├── RouteNotFound
 │   ├── CaseNotFound
-│   ├── ObjectNotFound          no DICOM study, series or instance of this name
-│   ├── FrameNotFound
 │   ├── FindingNotFound
 │   ├── ReviewNotFound
 │   ├── BundleNotRegistered
@@ -37,7 +33,6 @@ ServiceError                    500, a child of models.errors.AegleError
 │   └── BlobNotFound
 ├── ConflictError               409, true requests that do not fit the present state
 │   ├── MoveNotAllowed          a case, bundle or job cannot go from this state to that
-│   ├── NothingToTell           a finding has no DICOM objects: its scan is none, or has grown
 │   ├── IdempotencyConflict     the same idempotency key came with other bytes
 │   └── ObjectRefused           a DICOM object is not taken in; with its failure reason (PS3.4 B.2)
 │       ├── ObjectNotUnderstood     C000, it cannot be read
@@ -54,9 +49,6 @@ ServiceError                    500, a child of models.errors.AegleError
 │   ├── QueueFull               with Retry-After; nothing was taken in
 │   └── PoisonScan              500, examining this one scan fails; it is quarantined
 ├── PagesNotBuilt               503, scripts and styles of the pages are missing
-├── PeerError                   502, another machine did not do what it was asked
-│   ├── PeerUnreachable         no answer, or none that can be understood
-│   └── PeerRefused             it answered that it will not
 └── StorageError                503, what is kept cannot be reached or trusted
     ├── StorageFull             507
     ├── DatabaseUnavailable
@@ -103,16 +95,6 @@ class InvalidRequest(RequestError):
 
 class InvalidCursor(RequestError):
     """The cursor does not belong to this list."""
-
-
-class InvalidQuery(RequestError):
-    """A value of the search has not the form of its attribute."""
-
-
-class NotAcceptable(RequestError):
-    """What is asked for cannot be given in any of the forms that are taken."""
-
-    status = 406
 
 
 class UnknownHost(RequestError):
@@ -215,14 +197,6 @@ class CaseNotFound(NotFoundError):
     """There is no such case."""
 
 
-class ObjectNotFound(NotFoundError):
-    """There is no such DICOM object."""
-
-
-class FrameNotFound(NotFoundError):
-    """The DICOM object has no such frame."""
-
-
 class FindingNotFound(NotFoundError):
     """There is no such finding."""
 
@@ -259,10 +233,6 @@ class ConflictError(ServiceError):
 
 class MoveNotAllowed(ConflictError):
     """The present state does not allow this move."""
-
-
-class NothingToTell(ConflictError):
-    """The finding cannot be told as DICOM objects: its scan is no DICOM, or has grown since."""
 
 
 class IdempotencyConflict(ConflictError):
@@ -353,20 +323,6 @@ class PagesNotBuilt(ServiceError):
     """The pages are not built: run `make pages` (it needs Node 20 or newer) and start again."""
 
     status = 503
-
-
-class PeerError(ServiceError):
-    """Another machine did not do what it was asked."""
-
-    status = 502
-
-
-class PeerUnreachable(PeerError):
-    """The other machine gives no answer that can be understood."""
-
-
-class PeerRefused(PeerError):
-    """The other machine refused."""
 
 
 class StorageError(ServiceError):

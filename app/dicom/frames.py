@@ -8,7 +8,7 @@ from pydicom.dataset import FileDataset
 from pydicom.encaps import get_frame
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian
 
-from app.errors import FrameNotFound
+from app.dicom.errors import FrameNotFound
 from models.decoding.dicom_dataset import read_dicom
 from models.decoding.dicom_layout import PixelLayout, read_layout
 from models.decoding.foreign import translate_foreign

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from app.errors import PeerUnreachable
+from app.dicom.errors import PeerUnreachable
 
 
 @dataclass(slots=True)

@@ -6,9 +6,10 @@ from pathlib import Path
 import httpx2
 from pydicom.uid import UID
 
+from app.dicom.errors import PeerRefused, PeerUnreachable
 from app.dicom.media import DICOM
 from app.dicom.multipart_reading import read_parts
-from app.errors import InvalidRequest, PeerRefused, PeerUnreachable
+from app.errors import InvalidRequest
 
 
 def pull_objects(

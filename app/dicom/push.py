@@ -13,6 +13,7 @@ from pydicom.uid import UID
 from pynetdicom import AE
 from sqlalchemy.orm import Session
 
+from app.dicom.errors import PeerRefused, PeerUnreachable
 from app.dicom.job_repository import JobRepository
 from app.dicom.job_states import JobState
 from app.dicom.media import (
@@ -24,7 +25,7 @@ from app.dicom.media import (
     write_multipart,
 )
 from app.dicom.tables import PushRow
-from app.errors import PeerRefused, PeerUnreachable, SettingsError
+from app.errors import SettingsError
 from app.storage.identifiers import draw_id
 from models.decoding.dicom_dataset import read_dicom
 from models.decoding.limits import DecodeLimits

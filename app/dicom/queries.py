@@ -7,7 +7,7 @@ from enum import IntEnum
 
 from pydicom.datadict import keyword_for_tag, tag_for_keyword
 
-from app.errors import InvalidQuery
+from app.dicom.errors import InvalidQuery
 
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 1000

@@ -10,11 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.audit.service import Action
 from app.auth.access import CanReadCases
 from app.dicom.asked import Asked, AskedInstance, AskedSeries
+from app.dicom.errors import InvalidQuery
 from app.dicom.media import choose
 from app.dicom.rendering import JPEG, PNG, RenderOrder, render_frame
 from app.dicom.tables import DicomInstanceRow
 from app.error_handlers import describe_errors
-from app.errors import InvalidQuery
 
 router = APIRouter(prefix="/dicom-web/studies/{study_uid}/series/{series_uid}", tags=["dicomweb"])
 

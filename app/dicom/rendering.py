@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from app.analysis.pictures import choose_window
+from app.dicom.errors import FrameNotFound
 from app.dicom.frames import read_colors
 from app.dicom.retrieval import ObjectReader
 from app.dicom.tables import DicomInstanceRow
-from app.errors import FrameNotFound
 from models.overlay import draw_pixels
 
 JPEG, PNG = "image/jpeg", "image/png"

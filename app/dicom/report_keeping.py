@@ -2,8 +2,9 @@
 
 from app.auth.permissions import Principal
 from app.cases.states import Channel
+from app.dicom.errors import NothingToTell
 from app.dicom.receiving import Delivery, Receiver
-from app.errors import NothingToTell, StorageError
+from app.errors import StorageError
 
 OURSELVES = Principal("engine", "Aegle", frozenset())
 

@@ -13,6 +13,7 @@ from app.analysis.maps import unpack_map
 from app.bundles.repository import BundleRepository
 from app.cases.repository import CaseRepository
 from app.cases.tables import CaseRow, FindingRow, InstanceRow
+from app.dicom.errors import NothingToTell
 from app.dicom.job_repository import JobRepository
 from app.dicom.job_states import JobState
 from app.dicom.report_facts import ReportedFinding, ReportKind, ReportOrder
@@ -20,7 +21,6 @@ from app.dicom.report_objects import encode_report
 from app.dicom.reports import build_reports
 from app.dicom.tables import DicomInstanceRow, ReportJobRow
 from app.dicom.wrapping import WrapFacts, wrap_scan
-from app.errors import NothingToTell
 from app.storage.opening import Storage
 from models.decoding.foreign import translate_foreign
 from models.decoding.scan import DecodedScan

@@ -7,12 +7,13 @@ from threading import Event, Thread
 from uuid import UUID
 
 from app.clock import Clock
+from app.dicom.errors import NothingToTell
 from app.dicom.job_repository import JobRepository
 from app.dicom.job_states import JobState
 from app.dicom.push import list_pushes
 from app.dicom.report_making import ReportMaker
 from app.dicom.tables import ReportJobRow
-from app.errors import NothingToTell, StorageError
+from app.errors import StorageError
 from app.storage.database import Database
 from app.webhooks.service import choose_pause
 from models.errors import AegleError

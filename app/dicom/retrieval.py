@@ -10,10 +10,10 @@ from pydicom.dataset import Dataset
 from app.analysis.decoders import Decoders
 from app.audit.service import Action
 from app.cases.viewing import ViewLog
+from app.dicom.errors import ObjectNotFound
 from app.dicom.media import DICOM, AnswerPart
 from app.dicom.search_repository import SearchRepository
 from app.dicom.tables import DicomInstanceRow
-from app.errors import ObjectNotFound
 from app.storage.opening import Storage
 from models.decoding.dicom_dataset import read_dicom
 from models.decoding.limits import DecodeLimits

@@ -9,6 +9,7 @@ from fastapi.responses import StreamingResponse
 from app.audit.service import Action
 from app.auth.access import CanExportCases, CanReadCases
 from app.dicom.asked import Asked, AskedInstance, AskedSeries, AskedStudy, JsonAnswer
+from app.dicom.errors import InvalidQuery, NotAcceptable
 from app.dicom.frames import read_frames
 from app.dicom.media import (
     DICOM,
@@ -21,7 +22,6 @@ from app.dicom.media import (
     write_multipart,
 )
 from app.error_handlers import describe_errors
-from app.errors import InvalidQuery, NotAcceptable
 
 router = APIRouter(prefix="/dicom-web/studies/{study_uid}", tags=["dicomweb"])
 

@@ -2,20 +2,25 @@ import inspect
 
 import pytest
 
+import app.dicom.errors
 import app.errors
 from app.errors import ServiceError
 from models.errors import AegleError
 
+MODULES = (app.errors, app.dicom.errors)
 ERRORS = [
     value
-    for value in vars(app.errors).values()
-    if inspect.isclass(value) and issubclass(value, ServiceError)
+    for module in MODULES
+    for value in vars(module).values()
+    if inspect.isclass(value)
+    and issubclass(value, ServiceError)
+    and value.__module__ == module.__name__
 ]
 
 
 @pytest.mark.parametrize("error", ERRORS)
 def test_every_error_stands_in_the_drawn_tree_with_its_status(error):
-    tree = app.errors.__doc__ or ""
+    tree = inspect.getmodule(error).__doc__ or ""
 
     assert error.__name__ in tree
     assert 400 <= error.status < 600

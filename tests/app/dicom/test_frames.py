@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian
 
+from app.dicom.errors import FrameNotFound
 from app.dicom.frames import read_colors, read_frames
-from app.errors import FrameNotFound
 from models.decoding.limits import DecodeLimits
 from models.errors import AegleError, NoPixels
 from tests.builders.dicom import (

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.dicom.errors import NotAcceptable
 from app.dicom.media import (
     DICOM,
     OCTETS,
@@ -15,7 +16,6 @@ from app.dicom.media import (
     parse_accept,
     write_multipart,
 )
-from app.errors import NotAcceptable
 
 J2K = "1.2.840.10008.1.2.4.90"
 

@@ -9,8 +9,9 @@ import pydicom
 import pytest
 from pynetdicom import AE, evt
 
+from app.dicom.errors import PeerRefused, PeerUnreachable
 from app.dicom.push import ObjectSender, PushTarget, parse_targets
-from app.errors import PeerRefused, PeerUnreachable, SettingsError
+from app.errors import SettingsError
 from tests.builders.dicom import read_bundled
 
 CONTENT = read_bundled("CT_small.dcm")

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.dicom.errors import InvalidQuery
 from app.dicom.queries import MAX_LIMIT, Level, parse_search
-from app.errors import InvalidQuery
 
 
 def test_a_search_of_ohif_is_understood():
