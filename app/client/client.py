@@ -1,6 +1,7 @@
 """The REST API as methods: typed answers, typed errors, tries that go on while the service is busy.
 
-    with AegleClient(read_access("https://aegle.example.org", os.environ)) as client:
+    access = read_access("https://aegle.example.org", os.environ, allows_http=False)
+    with AegleClient(access) as client:
         receipt = client.send_scan(Upload((Path("scan.dcm"),)), wait_s=30)
 
 Answers are the service's own schemas. A client may be shared between threads.
