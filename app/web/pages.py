@@ -22,6 +22,10 @@ THEMES = ("light", "dark")
 _LINKS = (
     ("/worklist", "Worklist", Permission.READ_CASES),
     ("/upload", "Upload", Permission.SEND_SCANS),
+    ("/bundles", "Bundles", Permission.READ_BUNDLES),
+    ("/jobs", "Jobs", Permission.READ_JOBS),
+    ("/audit", "Audit", Permission.READ_AUDIT),
+    ("/access", "Access", Permission.MANAGE_ACCESS),
 )
 
 

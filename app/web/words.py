@@ -87,6 +87,15 @@ def tell_age(at: datetime, now: datetime) -> str:
     return f"{days} day{'' if days == 1 else 's'} ago"
 
 
+def tell_duration(seconds: float) -> str:
+    """Tell how long something takes, roughly."""
+    if seconds < _MINUTE_S:
+        return f"{seconds:.0f} s"
+    if seconds < _HOUR_S:
+        return f"{seconds / _MINUTE_S:.0f} min"
+    return f"{seconds / _HOUR_S:.1f} h"
+
+
 def tell_instant(at: datetime | None) -> str:
     """Give an instant, in UTC; browsers show it in their own zone."""
     return DASH if at is None else f"{at:%Y-%m-%d %H:%M} UTC"
