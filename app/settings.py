@@ -149,9 +149,6 @@ class Settings(BaseSettings):
     bundle: Path | None = Field(
         default=None, description="Bundle that becomes live at the first start."
     )
-    torch_threads: int = Field(
-        default=0, ge=0, le=256, description="Threads of one forward pass on a CPU; 0 asks PyTorch."
-    )
     decoders: int = Field(default=2, ge=1, le=64, description="Bounded decoder processes.")
     batch_scans: int = Field(default=16, ge=1, le=1024, description="Most scans of one batch.")
     batch_slices: int = Field(default=128, ge=1, le=8192, description="Most slices of one batch.")

@@ -15,11 +15,12 @@ from rich.progress import Progress
 from models.bundle.layout import is_bundle
 from models.decoding.limits import DecodeLimits
 from models.detector import Detector
+from models.device import choose_device
 from training.card_metrics import measure_for_card
 from training.cohort import Cohort, read_cohort
 from training.cohort_table import TEST
 from training.dataset import decode_cohort_scan
-from training.device import DeviceName, choose_device
+from training.device import DeviceName
 from training.distributed import SINGLE
 from training.evaluate_command import evaluate_with_progress
 from training.evaluation_options import EvaluationOptions

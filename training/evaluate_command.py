@@ -18,9 +18,10 @@ from rich.progress import (
 from rich.text import Text
 
 from models.detector import Detector
+from models.device import choose_device
 from training.bootstrap import RESAMPLES
 from training.cohort import Cohort, read_cohort
-from training.device import DeviceName, choose_device
+from training.device import DeviceName
 from training.evaluate import Evaluation, evaluate_detector
 from training.evaluation_options import EvaluationOptions, Window, parse_window
 from training.evaluation_table import print_evaluation

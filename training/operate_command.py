@@ -14,10 +14,11 @@ from models.bundle.manifest import Calibrations, Check
 from models.bundle.write import BundleContent, write_bundle
 from models.calibration import Calibration, ChosenPoint
 from models.detector import Detector, unpack_check_scan
+from models.device import choose_device
 from models.errors import InvalidCohort
 from training.bootstrap import RESAMPLES
 from training.cohort import read_cohort
-from training.device import DeviceName, choose_device
+from training.device import DeviceName
 from training.examination import Examination, Examiner
 from training.operating_points import (
     Estimate,

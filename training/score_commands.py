@@ -11,7 +11,8 @@ from rich.progress import track
 
 from models.decoding.limits import DecodeLimits
 from models.detector import Detector
-from training.device import DeviceName, choose_device, count_processors
+from models.device import choose_device
+from training.device import DeviceName, count_processors
 from training.pictures import write_picture
 from training.scan_stream import open_decoders
 from training.score_files import ScoredFile, score_files

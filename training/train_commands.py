@@ -10,9 +10,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from models.device import choose_device
 from training.card_metrics import measure_for_card
 from training.cohort import read_cohort
-from training.device import DeviceName, choose_device
+from training.device import DeviceName
 from training.distributed import join_group
 from training.duplicates import check_duplicates
 from training.duplicates_command import compare_files

@@ -16,23 +16,9 @@ from app.analysis.scan_queue import BatchLimits, Examination, Lane, ScanQueue, T
 from app.errors import EngineUnavailable, PoisonScan
 from models.decoding.scan import DecodedScan
 from models.detector import Detector
-from models.errors import UnavailableDevice
+from models.reconstruct import fixed_threads
 
 _LOG = logging.getLogger(__name__)
-
-
-def choose_device(name: str, threads: int) -> torch.device:
-    """Give the device `auto`, `cpu` or `cuda`; `threads` bounds a forward pass, 0 does not.
-
-    Raises:
-        UnavailableDevice: a GPU was asked for and there is none.
-    """
-    has_gpu = torch.cuda.is_available()
-    if name == "cuda" and not has_gpu:
-        raise UnavailableDevice
-    if threads:
-        torch.set_num_threads(threads)
-    return torch.device("cuda" if has_gpu and name != "cpu" else "cpu")
 
 
 class EngineState(StrEnum):
@@ -182,10 +168,11 @@ class Engine:
         return task
 
     def _run(self) -> None:
-        while batch := self._queue.take():
-            taken = [task for task in batch if task.future.set_running_or_notify_cancel()]
-            if taken:
-                self._answer(taken)
+        with fixed_threads():
+            while batch := self._queue.take():
+                taken = [task for task in batch if task.future.set_running_or_notify_cancel()]
+                if taken:
+                    self._answer(taken)
 
     def _answer(self, batch: Sequence[Task]) -> None:
         digest = batch[0].digest or self._live

@@ -1,13 +1,14 @@
 """From settings to an engine and a scoring line that are not started yet."""
 
 from app.analysis.decoders import Decoders
-from app.analysis.engine import Engine, choose_device
+from app.analysis.engine import Engine
 from app.analysis.scan_queue import BatchLimits
 from app.analysis.tasks import LineLimits, ScoringLine
 from app.clock import Clock
 from app.settings import Settings
 from app.storage.opening import Storage
 from models.decoding.limits import DecodeLimits
+from models.device import choose_device
 
 
 def open_line(settings: Settings, storage: Storage, clock: Clock) -> ScoringLine:
@@ -24,7 +25,7 @@ def open_line(settings: Settings, storage: Storage, clock: Clock) -> ScoringLine
     )
     return ScoringLine(
         storage,
-        Engine(choose_device(settings.device, settings.torch_threads), limits),
+        Engine(choose_device(settings.device), limits),
         Decoders(list_limits(settings), settings.decoders),
         clock,
         LineLimits(settings.queue_scans, settings.max_attempts),

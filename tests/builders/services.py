@@ -24,7 +24,6 @@ def make_settings(folder: Path, **changes: Any) -> Settings:
         "min_free_bytes": 0,
         "argon2_memory_kib": 8,
         "device": "cpu",
-        "torch_threads": 1,
         "decoders": 1,
     }
     return Settings(**(values | changes))
