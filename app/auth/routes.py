@@ -161,6 +161,7 @@ def leave(access: Access, request: Request, response: Response, caller: Principa
         with access.database.transaction() as session:
             close_session(session, token, caller.id, access.clock.now())
     response.delete_cookie(access.cookies.session_name, secure=access.cookies.is_secure)
+    response.headers["Clear-Site-Data"] = '"cache", "storage"'
 
 
 def set_session(access: Access, response: Response, token: str) -> None:

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from tests.builders.bundles import train_tiny_bundle
 from tests.builders.evaluations import write_lesion_cohort
+from tests.contracts.threats import THREATS
 from tests.stress.faults import end_the_engine, lock_the_database, take_the_blobs_away
 from tests.stress.hostile import hand_in_bombs
 from tests.stress.kills import kill_job, kill_uploads
@@ -39,6 +40,9 @@ WIDTH = 150
 def run_stress(
     rows: Annotated[str, typer.Option(help="Names of rows, separated by commas.")] = "",
     rounds: Annotated[int, typer.Option(min=0, help="Of each row; 0 is its own number.")] = 0,
+    is_threats: Annotated[
+        bool, typer.Option("--threats", help="Show what is tried, its bar and its tests.")
+    ] = False,
     is_list: Annotated[bool, typer.Option("--list", help="Show the rows and run none.")] = False,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures too.")] = None,
 ) -> None:
@@ -52,8 +56,8 @@ def run_stress(
     """
     console = Console(width=max(WIDTH, Console().width))
     chosen = _choose(rows)
-    if is_list:
-        console.print(_draw_rows(chosen))
+    if is_list or is_threats:
+        console.print(_draw_rows(chosen) if is_list else _draw_threats())
         return
     outcomes = _run(chosen, rounds, console)
     console.print(_draw(outcomes))
@@ -105,6 +109,13 @@ def _draw_rows(rows: list[Row]) -> Table:
     table = Table("row", "tries", "rounds")
     for row in rows:
         table.add_row(row.name, row.tries, str(row.rounds))
+    return table
+
+
+def _draw_threats() -> Table:
+    table = Table("tried", "bar", "tests", "long row", show_lines=True)
+    for threat in THREATS:
+        table.add_row(threat.tried, threat.bar, "\n".join(threat.tests), threat.row)
     return table
 
 

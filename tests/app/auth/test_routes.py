@@ -135,7 +135,9 @@ def test_a_used_session_stays_open_over_the_idle_time(admin, clock):
 def test_a_session_that_was_logged_out_is_over(admin):
     token = admin.cookies["aegle_session"]
 
-    assert admin.delete("/api/v1/session").status_code == 204
+    left = admin.delete("/api/v1/session")
+    assert left.status_code == 204
+    assert left.headers["Clear-Site-Data"] == '"cache", "storage"'
 
     stolen = TestClient(admin.app, base_url=ADDRESS, cookies={"aegle_session": token})
     assert stolen.get("/api/v1/session").status_code == 401
