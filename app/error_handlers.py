@@ -81,6 +81,20 @@ def describe_errors(*statuses: int) -> dict[int | str, dict[str, object]]:
     }
 
 
+def name_error_media(document: dict[str, Any]) -> None:
+    """Say in an OpenAPI document that errors are JSON, also where a route answers pictures."""
+    for item in document["paths"].values():
+        for operation in item.values():
+            for answer in operation["responses"].values():
+                _move_error(answer.get("content", {}))
+
+
+def _move_error(content: dict[str, Any]) -> None:
+    for kind, media in list(content.items()):
+        if media.get("schema", {}).get("$ref", "").endswith("/ErrorBody"):
+            content["application/json"] = content.pop(kind)
+
+
 def find_status(error: AegleError) -> int:
     """Give the status of an error; 500 for a core error that should have been met earlier."""
     if isinstance(error, ServiceError):

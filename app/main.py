@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from secrets import SystemRandom
+from typing import Any
 from threading import Event
 
 from fastapi import FastAPI
@@ -49,7 +50,7 @@ from app.dicom.retrieve_routes import router as retrieve_router
 from app.dicom.search_routes import router as search_router
 from app.dicom.stow_routes import router as stow_router
 from app.dicom.tasks import SeriesWatch
-from app.error_handlers import add_error_handlers
+from app.error_handlers import add_error_handlers, name_error_media
 from app.health.metrics import Metrics
 from app.health.routes import router as health_router
 from app.health.service import ReadinessProbe
@@ -140,6 +141,12 @@ class Service(FastAPI):
 
     guard_rules: RequestRules
     clock: Clock
+
+    def openapi(self) -> dict[str, Any]:
+        """Give the document of the API."""
+        document = super().openapi()
+        name_error_media(document)
+        return document
 
     def build_middleware_stack(self) -> ASGIApp:
         """Put the guard around everything."""

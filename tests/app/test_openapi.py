@@ -79,3 +79,14 @@ def test_what_is_taken_and_given_has_examples(service):
     ]
 
     assert bare == []
+
+
+def test_errors_are_json_whatever_a_route_answers_else(operations):
+    other = [
+        (key, status)
+        for key, operation in operations.items()
+        for status, answer in operation["responses"].items()
+        if int(status) >= 400 and list(answer.get("content", {})) != ["application/json"]
+    ]
+
+    assert other == []
