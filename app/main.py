@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from secrets import SystemRandom
-from typing import Any
 from threading import Event
+from typing import Any
 
 from fastapi import FastAPI
 from starlette.types import ASGIApp

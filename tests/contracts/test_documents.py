@@ -27,7 +27,7 @@ def test_the_readme_tells_of_every_recipe(recipe):
     assert f"`{recipe.name}`" in README
 
 
-@pytest.mark.parametrize("target", ["demo", "test", "check", "bench"])
+@pytest.mark.parametrize("target", ["demo", "test", "check", "bench", "stress"])
 def test_the_readme_tells_of_every_make_target_for_people(target):
     assert f"make {target}" in README
 
