@@ -21,6 +21,12 @@ THREATS = (
         "kill-uploads",
     ),
     Threat(
+        "kill -9 in the middle of a re-scoring job",
+        "goes on by itself; every scan scored once, no half-written result",
+        ("journeys/test_kill_a_job.py::test_a_killed_job_goes_on_and_scores_every_scan_once",),
+        "kill-job",
+    ),
+    Threat(
         "disk full, watermark",
         "507, reading goes on, nothing corrupt",
         (
