@@ -94,12 +94,14 @@ class ApiFuzz:
                 case.path_parameters[name] = self._known[name]
 
     def _send(self, case: Case, key: Mapping[str, str], tally: FuzzTally) -> None:
-        request = case.as_transport_kwargs(base_url=str(self._client.base_url))
-        sent = {name: value for name, value in request.items() if name in _SENT}
+        drawn = case.as_transport_kwargs(base_url=str(self._client.base_url))
+        sent = {name: value for name, value in drawn.items() if name in _SENT}
         if isinstance(sent.get("data"), bytes | str):
             sent["content"] = sent.pop("data")
-        headers = {name: value for name, value in (request.get("headers") or {}).items() if value}
-        answer = self._client.request(headers=_clean(headers) | dict(key), **sent)
+        headers = {name: value for name, value in (drawn.get("headers") or {}).items() if value}
+        request = self._client.build_request(headers=_clean(headers) | dict(key), **sent)
+        request.read()  # the checks look at what was sent
+        answer = self._client.send(request)
         tally.statuses[answer.status_code] = tally.statuses.get(answer.status_code, 0) + 1
         try:
             case.validate_response(answer, checks=CHECKS)
