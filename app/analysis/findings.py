@@ -15,6 +15,7 @@ from app.cases.service import keep_finding
 from app.cases.tables import FindingRow
 from app.storage.blobs import BlobStore, StoredBlob
 from app.storage.service import register_blob
+from models.pipeline import ScoredScan
 from models.regions import Region
 
 _REASON_CHARACTERS = 256
@@ -67,6 +68,7 @@ def describe_finding(
         facts = {
             "slice_count": scored.measured.scan.slice_count,
             "slice_scores": [float(value) for value in scored.slice_scores],
+            "instance_verdicts": describe_files(scored),
             "head_scores": {
                 name: [float(value) for value in values]
                 for name, values in scored.head_scores.items()
@@ -100,6 +102,22 @@ def keep_packed(
     for blob in packed.blobs:
         register_blob(session, store, blob, at)
     return keep_finding(session, packed.case_id, packed.finding, at, is_shown=packed.is_shown)
+
+
+def describe_files(scored: ScoredScan) -> list[dict[str, Any]]:
+    """Give where each file of a scan is among its slices, and its strangest slice's score."""
+    slices: dict[int, list[int]] = {}
+    for index, source in enumerate(scored.measured.scan.sources):
+        slices.setdefault(source.file, []).append(index)
+    return [
+        {
+            "position": file,
+            "slice_index": own[0],
+            "slice_count": len(own),
+            "slice_score": max(float(scored.slice_scores[index]) for index in own),
+        }
+        for file, own in sorted(slices.items())
+    ]
 
 
 def describe_regions(regions: Sequence[Region]) -> list[dict[str, Any]]:

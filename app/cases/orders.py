@@ -8,6 +8,15 @@ from app.cases.states import CaseState, Channel, ReviewState
 
 
 @dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A file of an upload that is part of no case; `code` says why."""
+
+    label: str
+    sha256: str | None
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
 class NewUpload:
     """Bytes that a sender handed in; they are in the blob store."""
 
@@ -15,6 +24,7 @@ class NewUpload:
     sha256: str
     size_bytes: int
     idempotency_key: str | None = None
+    left_out: tuple[LeftOut, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

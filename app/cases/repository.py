@@ -65,6 +65,12 @@ class CaseRepository:
         query = select(CaseRow).where(CaseRow.id.in_(cases)).order_by(CaseRow.id)
         return self.session.scalars(query).all()
 
+    def list_upload_places(self, upload_id: UUID) -> frozenset[tuple[UUID, int]]:
+        """List the files of an upload, each by its case and its position there."""
+        query = select(InstanceRow.case_id, InstanceRow.position)
+        rows = self.session.execute(query.where(InstanceRow.upload_id == upload_id))
+        return frozenset((case_id, position) for case_id, position in rows)
+
     # cases
 
     def get_case(self, case_id: UUID) -> CaseRow:

@@ -146,12 +146,21 @@ class CaseView(Shown):
 
 
 class FileView(Shown):
-    """One file of a case."""
+    """One file of a case, and where it is in the scan that the shown finding is of."""
 
     position: int = Field(examples=[0])
     sha256: str = Field(examples=[_DIGEST])
     size_bytes: int = Field(examples=[50176])
     label: str | None = Field(description="Name inside of an archive.", examples=["slice01.dcm"])
+    slice_index: int | None = Field(
+        default=None,
+        description="Its first slice, counted from 0; null until scored.",
+        examples=[0],
+    )
+    slice_count: int | None = Field(default=None, description="Its slices.", examples=[1])
+    slice_score: float | None = Field(
+        default=None, description="Of its strangest slice.", examples=[3.41]
+    )
 
 
 class CaseDetail(CaseView):
@@ -165,9 +174,14 @@ class CaseDetail(CaseView):
         """Put a case together."""
         return cls(
             **CaseView.of(case).model_dump(),
-            files=[FileView.of(row) for row in files],
+            files=_list_files(files, finding),
             finding=None if finding is None else FindingView.of(finding),
         )
+
+
+def _list_files(files: Sequence[InstanceRow], finding: FindingRow | None) -> list[FileView]:
+    said = {each["position"]: each for each in finding.instance_verdicts} if finding else {}
+    return [FileView.of(row).model_copy(update=said.get(row.position)) for row in files]
 
 
 class CaseList(BaseModel):

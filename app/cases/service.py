@@ -4,6 +4,7 @@ Nothing here commits; each function may run twice with the same outcome where a 
 make it run twice.
 """
 
+from dataclasses import asdict
 from datetime import datetime
 from uuid import UUID
 
@@ -48,6 +49,7 @@ def keep_upload(session: Session, new: NewUpload, at: datetime) -> tuple[UploadR
         size_bytes=new.size_bytes,
         idempotency_key=new.idempotency_key,
         received_at=at,
+        left_out=[asdict(each) for each in new.left_out],
     )
     repository.add(row)
     return row, True

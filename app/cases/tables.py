@@ -48,6 +48,7 @@ class UploadRow(Table):
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     idempotency_key: Mapped[str | None] = mapped_column(String(128))
     received_at: Mapped[datetime]
+    left_out: Mapped[list[Any]] = mapped_column(default=list)
 
 
 class CaseRow(Table):

@@ -61,11 +61,20 @@ class FileReceipt(BaseModel):
     """What came of one file of an upload."""
 
     label: str | None = Field(description="Name inside of an archive.", examples=["slice01.dcm"])
-    sha256: str = Field(examples=[_DIGEST])
-    size_bytes: int = Field(examples=[50176])
-    case_id: UUID = Field(examples=[_ID])
+    sha256: str | None = Field(description="Null where it was not kept.", examples=[_DIGEST])
+    size_bytes: int | None = Field(examples=[50176])
+    case_id: UUID | None = Field(description="Null where it became none.", examples=[_ID])
     verdict: str | None = Field(description="Of its case, once scored.", examples=["typical"])
-    failure_code: str | None = Field(description="Why its case was set aside.", examples=[None])
+    slice_index: int | None = Field(
+        description="Its first slice in the scan of its case, counted from 0.", examples=[0]
+    )
+    slice_count: int | None = Field(description="Its slices.", examples=[1])
+    slice_score: float | None = Field(description="Of its strangest slice.", examples=[0.12])
+    failure_code: str | None = Field(
+        description="Why its case was set aside, or why it is part of none: `not_a_scan` (hidden, "
+        "text or DICOMDIR), `duplicate_file`.",
+        examples=[None],
+    )
 
 
 class Receipt(BaseModel):

@@ -8,6 +8,7 @@ that cannot be read is set aside with its reason, the others go on.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy.exc import IntegrityError
@@ -16,7 +17,7 @@ from sqlalchemy.orm import Session
 from app.analysis.tasks import ScoringLine
 from app.audit.service import Action, Event, record_event
 from app.auth.permissions import Permission, Principal
-from app.cases.orders import NewCase, NewInstance, NewUpload
+from app.cases.orders import LeftOut, NewCase, NewInstance, NewUpload
 from app.cases.repository import CaseRepository
 from app.cases.schemas import CaseDetail
 from app.cases.service import add_instances, keep_upload, open_case
@@ -64,6 +65,7 @@ class _Content:
 
     blob: StoredBlob
     scans: Sequence[UnpackedScan]
+    left_out: tuple[LeftOut, ...]
     decoded: DecodedScan | None
 
     def list_blobs(self) -> list[StoredBlob]:
@@ -127,14 +129,15 @@ class Intake:
         path = draft.flush()
         blob = StoredBlob(draft.sha256, draft.size_bytes)
         try:
-            scans = self._unpacker.unpack(path, blob)
+            unpacked = self._unpacker.unpack(path, blob)
+            scans = unpacked.scans
             is_single = len(scans) == 1 and scans[0].files[0].blob == blob
             decoded = self.line.decoders.decode([path]) if is_single else None
         except DecodeError:
             draft.flush()  # bytes that went away with their disk are not the sender's fault
             raise
         draft.keep()
-        return _Content(blob, scans, decoded)
+        return _Content(blob, scans, unpacked.left_out, decoded)
 
     def _keep(self, offer: Offer, content: _Content) -> Accepted:
         """Commit the upload; a race with the collector or with the same upload is run again."""
@@ -155,7 +158,11 @@ class Intake:
         for blob in content.list_blobs():
             register_blob(session, store, blob, at)
         new = NewUpload(
-            offer.sender.id, content.blob.sha256, content.blob.size_bytes, offer.idempotency_key
+            offer.sender.id,
+            content.blob.sha256,
+            content.blob.size_bytes,
+            offer.idempotency_key,
+            content.left_out,
         )
         upload, is_new = keep_upload(session, new, at)
         if not is_new:
@@ -216,18 +223,42 @@ def _build_receipt(repository: CaseRepository, upload: UploadRow, *, is_known: b
         is_known=is_known,
         is_done=all(case.state in _SETTLED for case in cases),
         cases=cases,
-        files=[
-            FileReceipt(
-                label=file.label,
-                sha256=file.sha256,
-                size_bytes=file.size_bytes,
-                case_id=case.id,
-                verdict=case.verdict,
-                failure_code=case.failure_code,
-            )
-            for case in cases
-            for file in case.files
-        ],
+        files=_list_files(repository, upload, cases),
+    )
+
+
+def _list_files(
+    repository: CaseRepository, upload: UploadRow, cases: Sequence[CaseDetail]
+) -> list[FileReceipt]:
+    """Tell what came of every file of an upload; a case may hold files of other uploads too."""
+    places = repository.list_upload_places(upload.id)
+    files = [
+        FileReceipt(
+            **file.model_dump(exclude={"position"}),
+            case_id=case.id,
+            verdict=case.verdict,
+            failure_code=case.failure_code,
+        )
+        for case in cases
+        for file in case.files
+        if (case.id, file.position) in places
+    ]
+    return files + [_tell_left_out(each, files) for each in upload.left_out]
+
+
+def _tell_left_out(left_out: dict[str, Any], files: Sequence[FileReceipt]) -> FileReceipt:
+    """Tell why a file is part of no case; a copy is found in the case of its like."""
+    like = next((file for file in files if file.sha256 == left_out["sha256"]), None)
+    return FileReceipt(
+        label=left_out["label"],
+        sha256=left_out["sha256"],
+        size_bytes=like.size_bytes if like else None,
+        case_id=like.case_id if like else None,
+        verdict=like.verdict if like else None,
+        slice_index=None,
+        slice_count=None,
+        slice_score=None,
+        failure_code=left_out["code"],
     )
 
 

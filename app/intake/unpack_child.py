@@ -15,8 +15,9 @@ from pydantic import Field
 from app.intake.identity import Identity, find_identity, read_identity
 from models.decoding.archive import ZipPart
 from models.decoding.limits import DecodeLimits
+from models.decoding.listing import list_parts
 from models.decoding.part import Part, read_head, read_part
-from models.decoding.series import find_scans
+from models.decoding.series import group_parts
 from models.decoding.sniff import sniff_format
 from models.decoding.wire import LENGTH, AnswerHeader, frame_header
 from models.decoding.worker_main import confine, limit_request, read_status
@@ -34,12 +35,12 @@ class UnpackRequest(Spec):
 
 
 class UnpackAnswer(Spec):
-    """One file of a scan, the end of the list, or why there is none.
+    """One file of a scan, a file that is none, the end of the list, or why there is none.
 
     `size_bytes` of the file follow when `has_bytes`.
     """
 
-    kind: Literal["file", "end", "refused"]
+    kind: Literal["file", "passed_over", "end", "refused"]
     scan: int = 0
     label: str = Field(default="", max_length=255)
     identity: Identity = Identity()
@@ -83,9 +84,13 @@ def _list_files(path: Path, limits: DecodeLimits, answers: BinaryIO) -> None:
         header = UnpackAnswer(kind="file", identity=identity, size_bytes=len(content))
         answers.write(frame_header(header))
         return
-    for number, found in enumerate(find_scans(path, limits)):
+    side_files: list[str] = []
+    for number, found in enumerate(group_parts(list_parts(path, limits, side_files), limits)):
         for member in found.parts:
             _hand_over(number, member, limits, answers)
+    for label in side_files:
+        shown = _make_printable(label.removeprefix(f"{path}:"))
+        answers.write(frame_header(UnpackAnswer(kind="passed_over", label=shown)))
 
 
 def _hand_over(number: int, member: Part, limits: DecodeLimits, answers: BinaryIO) -> None:
@@ -93,7 +98,7 @@ def _hand_over(number: int, member: Part, limits: DecodeLimits, answers: BinaryI
     header = UnpackAnswer(
         kind="file",
         scan=number,
-        label=_name(member) if isinstance(member, ZipPart) else "",
+        label=_make_printable(member.name) if isinstance(member, ZipPart) else "",
         identity=find_identity(content, limits),
         has_bytes=True,
         size_bytes=len(content),
@@ -102,8 +107,8 @@ def _hand_over(number: int, member: Part, limits: DecodeLimits, answers: BinaryI
     answers.write(content)
 
 
-def _name(member: ZipPart) -> str:
-    shown = "".join(letter if letter.isprintable() else "?" for letter in member.name)
+def _make_printable(name: str) -> str:
+    shown = "".join(letter if letter.isprintable() else "?" for letter in name)
     return shown[-_LABEL_CHARACTERS:]
 
 

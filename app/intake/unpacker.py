@@ -8,6 +8,7 @@ from threading import Lock
 
 from pydantic import ValidationError
 
+from app.cases.orders import LeftOut
 from app.intake.identity import Identity
 from app.intake.unpack_child import UnpackAnswer, UnpackRequest
 from app.storage.blobs import CHUNK_BYTES, BlobStore, StoredBlob
@@ -24,6 +25,9 @@ _FREE_BYTES = 64 * MEBI
 _MOST_INFLATION = 50
 _HEADED = {"dicom", "zip"}
 
+NOT_A_SCAN = "not_a_scan"
+DUPLICATE_FILE = "duplicate_file"
+
 
 @dataclass(frozen=True, slots=True)
 class UnpackedFile:
@@ -39,6 +43,14 @@ class UnpackedScan:
     """The files of one scan, in the order of its slices."""
 
     files: tuple[UnpackedFile, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Unpacked:
+    """The scans of an upload, and its files that are part of none, each with why."""
+
+    scans: tuple[UnpackedScan, ...]
+    left_out: tuple[LeftOut, ...] = ()
 
 
 class Unpacker:
@@ -60,7 +72,7 @@ class Unpacker:
         with self._lock:
             self._replace(None)
 
-    def unpack(self, source: Path, blob: StoredBlob) -> list[UnpackedScan]:
+    def unpack(self, source: Path, blob: StoredBlob) -> Unpacked:
         """List the scans of an upload, and keep the files of an archive as blobs of their own.
 
         Args:
@@ -71,16 +83,20 @@ class Unpacker:
             DecodeError: the upload is of no known format, or cannot be listed.
         """
         if sniff_format(read_head(source, self._limits)) not in _HEADED:
-            return [UnpackedScan((UnpackedFile(blob, "", Identity()),))]
+            return Unpacked((UnpackedScan((UnpackedFile(blob, "", Identity()),)),))
+        left_out: list[LeftOut] = []
         with self._lock:
             scans: dict[int, list[UnpackedFile]] = {}
-            for number, file in self._list_files(source, blob):
+            for number, file in self._list_files(source, blob, left_out):
                 scans.setdefault(number, []).append(file)
         if not scans:
             raise NoPixels("the archive holds no scan")
-        return [UnpackedScan(_drop_copies(files)) for _, files in sorted(scans.items())]
+        kept = [_drop_copies(files, left_out) for _, files in sorted(scans.items())]
+        return Unpacked(tuple(UnpackedScan(files) for files in kept), tuple(left_out))
 
-    def _list_files(self, source: Path, blob: StoredBlob) -> Iterator[tuple[int, UnpackedFile]]:
+    def _list_files(
+        self, source: Path, blob: StoredBlob, left_out: list[LeftOut]
+    ) -> Iterator[tuple[int, UnpackedFile]]:
         child = self._child or ChildProcess(_MODULE)
         self._child = child
         is_done = False
@@ -90,7 +106,10 @@ class Unpacker:
             limits = tighten_limits(self._limits, blob.size_bytes)
             request = UnpackRequest(path=str(source.absolute()), limits=limits)
             child.send([frame_header(request)], deadline)
-            while (answer := _receive(child, deadline)).kind == "file":
+            while (answer := _receive(child, deadline)).kind in {"file", "passed_over"}:
+                if answer.kind == "passed_over":
+                    left_out.append(LeftOut(answer.label, None, NOT_A_SCAN))
+                    continue
                 kept = self._keep(child, answer, deadline) if answer.has_bytes else blob
                 yield answer.scan, UnpackedFile(kept, answer.label, answer.identity)
             is_done = True
@@ -131,6 +150,14 @@ def _receive(child: ChildProcess, deadline: float) -> UnpackAnswer:
         raise CorruptScan("the upload cannot be listed") from None
 
 
-def _drop_copies(files: Sequence[UnpackedFile]) -> tuple[UnpackedFile, ...]:
-    """Leave out files that are in the archive twice."""
-    return tuple({file.blob.sha256: file for file in files}.values())
+def _drop_copies(
+    files: Sequence[UnpackedFile], left_out: list[LeftOut]
+) -> tuple[UnpackedFile, ...]:
+    """Leave out files that are in a scan twice."""
+    kept: dict[str, UnpackedFile] = {}
+    for file in files:
+        if file.blob.sha256 in kept:
+            left_out.append(LeftOut(file.label, file.blob.sha256, DUPLICATE_FILE))
+        else:
+            kept[file.blob.sha256] = file
+    return tuple(kept.values())

@@ -12,25 +12,29 @@ from models.errors import NestedTooDeep, TooManyFrames, UnknownFormat
 _SIDE_FILES = {"DICOMDIR", "THUMBS.DB"}
 
 
-def list_parts(source: Path | bytes, limits: DecodeLimits) -> Iterator[tuple[str, Part]]:
+def list_parts(
+    source: Path | bytes, limits: DecodeLimits, passed_over: list[str] | None = None
+) -> Iterator[tuple[str, Part]]:
     """Give the label and the bytes of each file, zips opened, side files passed over.
 
     Args:
         source: a file, a folder, or the bytes of a file.
         limits: bounds of the number of files, of inflation and of zips in zips.
+        passed_over: takes the labels of side files.
 
     Raises:
         DecodeError: the folder or a zip cannot be listed.
     """
     label = str(source) if isinstance(source, Path) else "scan"
+    passed_over = [] if passed_over is None else passed_over
     if isinstance(source, Path) and source.is_dir():
         files = sorted(path for path in source.rglob("*") if path.is_file())
         if len(files) > limits.max_files:
             raise TooManyFrames(f"holds {len(files)} files, the limit is {limits.max_files}")
         for path in files:
-            yield from _look_inside(str(path), path, limits, depth=0, is_listed=True)
+            yield from _look_inside(str(path), path, limits, passed_over, is_listed=True)
     else:
-        yield from _look_inside(label, source, limits, depth=0, is_listed=False)
+        yield from _look_inside(label, source, limits, passed_over, is_listed=False)
 
 
 def is_side_file(label: str, head: bytes) -> bool:
@@ -41,11 +45,18 @@ def is_side_file(label: str, head: bytes) -> bool:
 
 
 def _look_inside(
-    label: str, part: Part, limits: DecodeLimits, *, depth: int, is_listed: bool
+    label: str,
+    part: Part,
+    limits: DecodeLimits,
+    passed_over: list[str],
+    *,
+    depth: int = 0,
+    is_listed: bool,
 ) -> Iterator[tuple[str, Part]]:
     """Give the part itself, or the entries of the zip that it is."""
     head = read_head(part, limits)
     if is_listed and is_side_file(label, head):
+        passed_over.append(label)
         return
     if _sniff(head) != "zip":
         yield label, part
@@ -55,7 +66,7 @@ def _look_inside(
     archive = part if isinstance(part, Path | bytes) else read_part(part, limits)
     for entry in list_entries(archive, limits):
         inner = f"{label}:{entry.name}"
-        yield from _look_inside(inner, entry, limits, depth=depth + 1, is_listed=True)
+        yield from _look_inside(inner, entry, limits, passed_over, depth=depth + 1, is_listed=True)
 
 
 def _sniff(head: bytes) -> Format | None:

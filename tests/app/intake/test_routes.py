@@ -7,7 +7,7 @@ from app.auth.permissions import Permission
 from app.errors import QueueFull
 from models.errors import CorruptScan
 from tests.builders.dicom import build_deflated_bomb, build_nested, make_ramp
-from tests.builders.pictures import build_gzip_bomb, build_png_flood, build_zip
+from tests.builders.pictures import build_gzip_bomb, build_nifti, build_png_flood, build_zip
 from tests.builders.scans import make_dicom
 from tests.builders.services import make_key
 
@@ -212,6 +212,55 @@ def test_a_zip_is_one_case_per_series_and_one_that_is_broken_is_set_aside(client
     assert verdicts["bad.png"]["verdict"] is None
     assert verdicts["good.png"]["verdict"]
     assert verdicts["slice0.dcm"]["case_id"] == verdicts["slice1.dcm"]["case_id"]
+
+
+def test_every_file_of_a_series_tells_its_slice_and_its_score(client, planes):
+    entries = list(make_series(planes).items())
+    shuffled = dict([entries[2], entries[0], entries[1]])
+
+    receipt = send(client, build_zip(shuffled), wait=60).json()
+
+    case = client.get(f"/api/v1/cases/{receipt['cases'][0]['id']}").json()
+    slices = {file["label"]: file["slice_index"] for file in receipt["files"]}
+    scores = {file["slice_index"]: file["slice_score"] for file in receipt["files"]}
+    assert slices == {"slice0.dcm": 0, "slice1.dcm": 1, "slice2.dcm": 2}
+    assert [scores[index] for index in range(3)] == case["finding"]["slice_scores"]
+    assert {file["case_id"] for file in receipt["files"]} == {case["id"]}
+    assert {file["verdict"] for file in receipt["files"]} == {case["verdict"]}
+    told = {file["label"]: (file["slice_index"], file["slice_count"]) for file in case["files"]}
+    assert told == {"slice0.dcm": (0, 1), "slice1.dcm": (1, 1), "slice2.dcm": (2, 1)}
+
+
+def test_the_one_file_of_a_volume_holds_all_its_slices(client, planes):
+    volume = build_nifti(np.stack(planes, axis=-1))
+
+    (file,) = send(client, volume, wait=60).json()["files"]
+
+    assert (file["slice_index"], file["slice_count"]) == (0, 3)
+
+
+def test_files_that_are_no_scans_and_copies_are_told_with_their_reason(client, planes):
+    series = make_series(planes)
+    entries = series | {
+        "copy.dcm": series["slice1.dcm"],
+        "readme.txt": b"Twelve slices, see the protocol.",
+        "sub/.DS_Store": bytes(64),
+    }
+
+    receipt = send(client, build_zip(entries), wait=60).json()
+
+    files = {file["label"]: file for file in receipt["files"]}
+    codes = {label: file["failure_code"] for label, file in files.items()}
+    assert len(receipt["files"]) == 6
+    assert codes["readme.txt"] == codes["sub/.DS_Store"] == "not_a_scan"
+    assert sorted(codes[name] or "" for name in ("copy.dcm", "slice1.dcm")) == [
+        "",
+        "duplicate_file",
+    ]
+    assert files["readme.txt"]["case_id"] is None
+    assert files["copy.dcm"]["case_id"] == files["slice0.dcm"]["case_id"]
+    again = client.get(f"{SCANS}/{receipt['upload_id']}").json()
+    assert again["files"] == receipt["files"]
 
 
 def test_a_sender_asks_for_its_own_receipts_only(client, service, picture):
