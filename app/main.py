@@ -34,6 +34,7 @@ from app.batch.tasks import JobRunner
 from app.bundles.folder import BundleFolder
 from app.bundles.operation import BundleOperator, BundleRules
 from app.bundles.routes import router as bundles_router
+from app.bundles.service import find_candidate
 from app.cases.retention import RetentionRules
 from app.cases.routes import router as cases_router
 from app.cases.tasks import Housekeeper, HousekeepingRules
@@ -231,6 +232,7 @@ def _build_road(service: Service, settings: Settings, storage: Storage) -> Road:
     runner, service.state.jobs = open_jobs(
         settings, storage, line, service.state.bundles.folder, clock
     )
+    service.state.find_candidate = find_candidate
     service.state.monitoring = MonitoringDesk(storage.database, service.state.bundles.folder, clock)
     metrics.watch(service.state.monitoring)
     return Road(

@@ -4,6 +4,7 @@ A case that is on the line is in the database as queued: whatever is lost with t
 there by the next start. Threads of the line:
 
     readers    decode stored cases, those that a start found or that came in an archive
+    shadows    makes up for what the candidate had no room to score (shadows.py)
     engine     examines micro-batches (engine.py)
     keeper     packs maps and commits findings (keeper.py)
 """
@@ -14,6 +15,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from queue import SimpleQueue
 from threading import Event, Lock, Thread
 from uuid import UUID
@@ -23,6 +25,7 @@ from app.analysis.engine import Engine
 from app.analysis.findings import StoredCase
 from app.analysis.keeper import Keeper, Outcome
 from app.analysis.scan_queue import Examination, Lane
+from app.analysis.shadows import ShadowLine
 from app.cases.repository import CaseRepository
 from app.cases.service import recover_cases
 from app.clock import Clock
@@ -55,6 +58,7 @@ class ScoringLine:
         self.engine = engine
         self.decoders = decoders
         self.keeper = Keeper(storage, clock, limits.max_cases, self._settle)
+        self.shadows = ShadowLine(storage, engine, decoders, partial(self._note, is_shown=False))
         self._storage = storage
         self._clock = clock
         self._limits = limits
@@ -68,6 +72,7 @@ class ScoringLine:
     def start(self, reader_count: int) -> None:
         """Start the threads of the line."""
         self.keeper.start()
+        self.shadows.start()
         for number in range(reader_count):
             reader = Thread(target=self._read, name=f"reader-{number}", daemon=True)
             reader.start()
@@ -79,6 +84,7 @@ class ScoringLine:
         while self._watched and time.monotonic() < deadline and self.engine.is_ready:
             time.sleep(0.01)
         self._stopping.set()
+        self.shadows.stop()
         for _ in self._readers:
             self._stored.put(None)
         self.engine.stop(max(0.1, deadline - time.monotonic()))
@@ -206,17 +212,7 @@ class ScoringLine:
             self._leave(case.id)
             raise
         task.future.add_done_callback(lambda done: self._note(case, done, is_shown=True))
-        if self.engine.candidate is not None:
-            self._submit_shadow(case, scan, self.engine.candidate)
-
-    def _submit_shadow(self, case: StoredCase, scan: DecodedScan, digest: str) -> None:
-        """Score beside the live bundle; whatever goes wrong there concerns nobody else."""
-        try:
-            task = self.engine.submit(scan, Lane.BACKGROUND, digest, 0.0)
-        except EngineError as error:
-            _LOG.warning("a scan was not scored by the candidate", exc_info=error)
-            return
-        task.future.add_done_callback(lambda done: self._note(case, done, is_shown=False))
+        self.shadows.score(case, scan)
 
     def _note(self, case: StoredCase, done: "Future[Examination]", *, is_shown: bool) -> None:
         error = done.exception()

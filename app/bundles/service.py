@@ -83,6 +83,12 @@ def roll_back(session: Session, by: str, at: datetime) -> BundleRow:
     return move_bundle(session, before, BundleState.LIVE, by, at)
 
 
+def find_candidate(session: Session) -> str | None:
+    """Give the digest of the bundle that scores beside the live one."""
+    row = BundleRepository(session).find_in(BundleState.CANDIDATE)
+    return row.digest if row else None
+
+
 def _retire_present(
     repository: BundleRepository, state: BundleState, by: str, at: datetime
 ) -> None:

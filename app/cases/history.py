@@ -1,4 +1,4 @@
-"""All that was ever said of a case; what a candidate said is for administrators alone."""
+"""All that was ever said of a case; what the candidate says is for administrators alone."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,8 +22,14 @@ class CaseHistory:
     audit: Sequence[AuditEntryRow]
 
 
-def read_history(session: Session, case_id: UUID, *, with_shadows: bool) -> CaseHistory:
+def read_history(session: Session, case_id: UUID, hidden: str | None) -> CaseHistory:
     """Gather the history of a case.
+
+    Args:
+        session: a reading session.
+        case_id: which case.
+        hidden: digest of the candidate, for those who may not see what it says; what it said when
+            it was live is shown all the same. None hides nothing.
 
     Raises:
         CaseNotFound: there is none.
@@ -32,13 +38,13 @@ def read_history(session: Session, case_id: UUID, *, with_shadows: bool) -> Case
     case = repository.get_case(case_id)
     findings = repository.list_findings(case_id)
     audit = AuditRepository(session).list_of_subject(f"case:{case_id}")
-    if not with_shadows:
-        shown = {entry.detail["bundle"] for entry in audit if _is_scoring(entry, shown=True)}
-        shown.add(case.bundle_digest)
-        findings = [row for row in findings if row.bundle_digest in shown]
-        audit = [entry for entry in audit if not _is_scoring(entry, shown=False)]
+    if hidden is not None:
+        own = [entry for entry in audit if _is_scoring(entry, hidden)]
+        if case.bundle_digest != hidden and not any(entry.detail["shown"] for entry in own):
+            findings = [row for row in findings if row.bundle_digest != hidden]
+        audit = [entry for entry in audit if not (entry in own and not entry.detail["shown"])]
     return CaseHistory(findings, repository.list_reviews(case_id), audit)
 
 
-def _is_scoring(entry: AuditEntryRow, *, shown: bool) -> bool:
-    return entry.action == Action.CASE_SCORED and entry.detail.get("shown") is shown
+def _is_scoring(entry: AuditEntryRow, bundle: str) -> bool:
+    return entry.action == Action.CASE_SCORED and entry.detail.get("bundle") == bundle

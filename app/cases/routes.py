@@ -1,12 +1,13 @@
 """Routes of cases: the worklist, a case, its files, its history, its reviews."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
+from sqlalchemy.orm import Session
 
 from app.audit.service import Action
 from app.auth.access import (
@@ -44,6 +45,8 @@ router = APIRouter(prefix="/api/v1/cases", tags=["cases"])
 
 _ERRORS = (401, 403, 404, 422, 429, 503)
 
+FindCandidate = Callable[[Session], str | None]
+
 
 class PageOrder(BaseModel):
     """Order and page of the worklist."""
@@ -71,6 +74,13 @@ def get_views(request: Request) -> ViewLog:
     return views
 
 
+def get_candidate_finder(request: Request) -> FindCandidate:
+    """Give what tells the digest of the candidate: bundles are no business of cases."""
+    finder: FindCandidate = request.app.state.find_candidate
+    return finder
+
+
+CandidateFinder = Annotated[FindCandidate, Depends(get_candidate_finder)]
 TheStorage = Annotated[Storage, Depends(get_storage)]
 Gate = Annotated[Access, Depends(get_access)]
 Views = Annotated[ViewLog, Depends(get_views)]
@@ -107,11 +117,17 @@ def show_case(caller: CanReadCases, case_id: UUID, storage: TheStorage, views: V
 
 
 @router.get("/{case_id}/history", responses=describe_errors(*_ERRORS))
-def show_history(caller: CanReadCases, case_id: UUID, storage: TheStorage, views: Views) -> History:
+def show_history(
+    caller: CanReadCases,
+    case_id: UUID,
+    storage: TheStorage,
+    views: Views,
+    find_candidate: CandidateFinder,
+) -> History:
     """Give all findings under all bundles, all reviews, and what the audit trail tells."""
-    with_shadows = caller.may(Permission.MANAGE_BUNDLES)
     with storage.database.reading() as session:
-        history = History.of(read_history(session, case_id, with_shadows=with_shadows))
+        hidden = None if caller.may(Permission.MANAGE_BUNDLES) else find_candidate(session)
+        history = History.of(read_history(session, case_id, hidden))
     views.note(caller.id, case_id, Action.CASE_VIEWED, "history")
     return history
 

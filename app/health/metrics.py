@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from sqlalchemy.orm import Session
 
@@ -71,6 +71,15 @@ class _LineCollector(Collector):
         yield GaugeMetricFamily("aegle_cases_waiting", "Cases on the line.", self._line.case_count)
         yield GaugeMetricFamily(
             "aegle_scans_queued", "Decoded scans before the engine.", engine.waiting_count
+        )
+        shadows = self._line.shadows
+        yield GaugeMetricFamily(
+            "aegle_shadows_waiting",
+            "Cases the candidate has still to score.",
+            shadows.waiting_count,
+        )
+        yield CounterMetricFamily(
+            "aegle_shadows_missed", "Cases the candidate never scored.", shadows.missed_count
         )
         state = GaugeMetricFamily(
             "aegle_engine_state", "1 for the present state.", labels=["state"]

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from app.bundles.service import find_candidate
 from app.cases.history import CaseHistory, read_history
 from app.cases.repository import CaseRepository
 from app.cases.tables import CaseRow, FindingRow
@@ -89,7 +90,7 @@ def read_case(session: Session, case_id: UUID, reader: Reader) -> CaseView:
     """
     repository = CaseRepository(session)
     case = repository.get_case(case_id)
-    history = read_history(session, case_id, with_shadows=False)
+    history = read_history(session, case_id, find_candidate(session))
     shown = next((row for row in history.findings if row.bundle_digest == case.bundle_digest), None)
     bundle = reader.library.find(case.bundle_digest)
     calibration = bundle.calibrations.choose(case.slice_count or 1) if bundle else None
@@ -119,7 +120,7 @@ def read_case(session: Session, case_id: UUID, reader: Reader) -> CaseView:
 def read_reviews(session: Session, case_id: UUID, reader: Reader) -> ReviewView:
     """Prepare the reviews of a case alone."""
     case = CaseRepository(session).get_case(case_id)
-    return build_reviews(case, read_history(session, case_id, with_shadows=False), reader)
+    return build_reviews(case, read_history(session, case_id, find_candidate(session)), reader)
 
 
 def build_scale() -> ColorScale:

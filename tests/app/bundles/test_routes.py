@@ -1,9 +1,11 @@
 import threading
+import time
 from itertools import count
 
 import pytest
 
 from app.auth.permissions import ROLES, Role
+from app.errors import EngineUnavailable, QueueFull
 from tests.builders.bundles import copy_bundle, edit_json, edit_weights, sign_again
 from tests.builders.evaluations import draw_scan
 from tests.builders.pictures import build_zip, encode_picture
@@ -104,6 +106,70 @@ def test_a_candidate_scores_beside_the_live_bundle_for_admins_alone(client, othe
     assert hidden == {tiny_detector.digest}
     assert digest not in audit
     assert client.get(f"/api/v1/cases/{case['id']}").json()["bundle_digest"] == tiny_detector.digest
+
+
+def test_what_a_retired_candidate_said_is_history_for_everybody(client, other, tiny_detector):
+    digest = upload(client, pack(other)).json()["digest"]
+    client.post(f"{BUNDLES}/{digest}/candidate")
+    reader = make_key(client.app, *ROLES[Role.READER])
+    address = f"/api/v1/cases/{send(client).json()['cases'][0]['id']}/history"
+    for _ in range(200):
+        if len(client.get(address).json()["findings"]) == 2:
+            break
+
+    client.delete(f"{BUNDLES}/{digest}/candidate")
+
+    found = {row["bundle_digest"] for row in client.get(address, headers=reader).json()["findings"]}
+    assert found == {tiny_detector.digest, digest}
+
+
+def test_what_a_candidate_said_when_it_was_live_stays_visible(client, other, tiny_detector):
+    digest = upload(client, pack(other)).json()["digest"]
+    case = send(client).json()["cases"][0]
+    client.post(f"{BUNDLES}/{digest}/activate")
+
+    client.post(f"{BUNDLES}/{tiny_detector.digest}/candidate")
+
+    reader = make_key(client.app, *ROLES[Role.READER])
+    history = client.get(f"/api/v1/cases/{case['id']}/history", headers=reader).json()
+    assert [row["bundle_digest"] for row in history["findings"]] == [tiny_detector.digest]
+
+
+def test_a_candidate_scores_later_what_found_no_room(client, other, monkeypatch):
+    digest = upload(client, pack(other)).json()["digest"]
+    client.post(f"{BUNDLES}/{digest}/candidate")
+    shadows = client.app.state.road.line.shadows
+    submit, refused = shadows._submit, []
+
+    def refuse_at_once(case, scan, candidate, timeout_s):
+        if timeout_s == 0.0:
+            refused.append(case.id)
+            raise QueueFull
+        submit(case, scan, candidate, timeout_s)
+
+    monkeypatch.setattr(shadows, "_submit", refuse_at_once)
+    case = send(client).json()["cases"][0]
+
+    deadline = time.monotonic() + 30
+    address = f"/api/v1/cases/{case['id']}/history"
+    while len(client.get(address).json()["findings"]) < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert [str(each) for each in refused] == [case["id"]]
+    assert (shadows.waiting_count, shadows.missed_count) == (0, 0)
+
+
+def test_what_a_candidate_never_scores_is_counted(client, other, monkeypatch):
+    digest = upload(client, pack(other)).json()["digest"]
+    client.post(f"{BUNDLES}/{digest}/candidate")
+
+    def refuse(*_):
+        raise EngineUnavailable
+
+    monkeypatch.setattr(client.app.state.road.line.shadows, "_submit", refuse)
+    send(client)
+
+    assert "aegle_shadows_missed_total 1.0" in client.get("/metrics").text
 
 
 def test_a_candidate_can_be_ended_and_the_live_bundle_not(client, other, tiny_detector):
