@@ -6,7 +6,7 @@ SERVE ?= 1
 ROWS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-quick check format lint types imports bench stress pages lock clean
+.PHONY: help install demo test test-quick check format lint types imports bench stress pages screenshots lock clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -52,7 +52,7 @@ imports: install ## who may import whom
 
 check: lint types imports ## all static checks
 
-test: check ## all static checks, then the whole suite in parallel
+test: check pages ## all static checks, then the whole suite in parallel
 	$(BIN)/pytest -n 2 --dist worksteal
 
 test-quick: install ## the suite without the slow tests
@@ -63,6 +63,9 @@ bench: install ## ratios against bare loops, measured in one run
 
 stress: install ## long rows of faults and attacks; ROWS=a,b for some of them
 	$(BIN)/python -m tests.stress --rows "$(ROWS)"
+
+screenshots: install pages ## take the README's pictures of the pages anew
+	$(BIN)/python -m tests.screenshots
 
 lock: install ## write the versions of this environment to constraints.txt
 	$(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu//' > constraints.txt

@@ -11,6 +11,8 @@ from app.bundles.service import find_candidate
 from app.cases.history import CaseHistory, read_history
 from app.cases.repository import CaseRepository
 from app.cases.tables import CaseRow, FindingRow
+from app.dicom.job_repository import JobRepository
+from app.dicom.job_states import JobState
 from app.web.bundle_facts import BundleFacts
 from app.web.histogram import ScorePlot, build_score_plot
 from app.web.reading import Reader
@@ -69,6 +71,7 @@ class CaseView:
     finding: FindingRow | None
     bundle: BundleFacts | None
     promise: str
+    sent: Sequence[str]
     plot: ScorePlot | None
     remark: str
     hottest: int
@@ -101,6 +104,7 @@ def read_case(session: Session, case_id: UUID, reader: Reader) -> CaseView:
         finding=shown,
         bundle=bundle,
         promise=calibration.promise.statement if calibration else "",
+        sent=_tell_pushes(session, case_id),
         plot=_build_plot(case, calibration),
         remark=_remark(case),
         hottest=_find_hottest(shown),
@@ -137,6 +141,24 @@ def build_scale() -> ColorScale:
         high=COLOR_RANGE[1],
         outline=OUTLINE_COLOR.tobytes().hex(),
     )
+
+
+def _tell_pushes(session: Session, case_id: UUID) -> list[str]:
+    """Tell for each target how many of the result's objects were saved there."""
+    states: dict[str, list[str]] = {}
+    for push, _ in JobRepository(session).list_pushes(case_id):
+        if push.state != JobState.LEFT_OUT:
+            states.setdefault(push.target, []).append(push.state)
+    return [_tell_target(target, found) for target, found in sorted(states.items())]
+
+
+def _tell_target(target: str, states: Sequence[str]) -> str:
+    done = sum(state == JobState.DONE for state in states)
+    if done == len(states):
+        return f"saved to {target}"
+    if JobState.FAILED in states:
+        return f"not saved to {target}: {done} of {len(states)} objects, the rest failed"
+    return f"on its way to {target}: {done} of {len(states)} objects"
 
 
 def _list_facts(case: CaseRow) -> list[tuple[str, str]]:

@@ -13,6 +13,7 @@ from app.web.drawing import Drawing, read_assets
 from app.web.entry_routes import router as entry_router
 from app.web.error_page import draw_error
 from app.web.job_routes import router as job_router
+from app.web.monitoring_routes import router as monitoring_router
 from app.web.pages import Pages
 from app.web.upload_routes import router as upload_router
 from app.web.worklist_routes import router as worklist_router
@@ -26,6 +27,7 @@ ROUTERS = (
     job_router,
     audit_router,
     access_router,
+    monitoring_router,
 )
 
 

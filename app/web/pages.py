@@ -24,6 +24,7 @@ _LINKS = (
     ("/upload", "Upload", Permission.SEND_SCANS),
     ("/bundles", "Bundles", Permission.READ_BUNDLES),
     ("/jobs", "Jobs", Permission.READ_JOBS),
+    ("/monitoring", "Monitoring", Permission.READ_MONITORING),
     ("/audit", "Audit", Permission.READ_AUDIT),
     ("/access", "Access", Permission.MANAGE_ACCESS),
 )
