@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from app import serve, settings_command
+from app import listener, serve, settings_command
 from app.audit import commands as audit_commands
 from app.auth import commands as access_commands
 from app.client import push_command, rescore_command
@@ -35,6 +35,7 @@ PARTS = (
     duplicates_command,
     decode_command,
     serve,
+    listener,
     settings_command,
     push_command,
     rescore_command,

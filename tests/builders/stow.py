@@ -12,6 +12,7 @@ BOUNDARY = "aegle-test"
 DICOM_TYPE = f'multipart/related; type="application/dicom"; boundary={BOUNDARY}'
 
 _NUMBERS = count(1)
+_BARE = {"SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "Modality"}
 
 
 def make_uid() -> str:
@@ -35,7 +36,11 @@ def build_object(study: str, series: str, position_mm: float = 0.0, **attributes
         "ImagePositionPatient": [0.0, 0.0, position_mm],
         "PixelSpacing": [0.5, 0.5],
     }
-    return build_dicom(pixels, **(facts | attributes))
+    facts |= attributes
+    # None takes an attribute away, which only those of the bare slice need.
+    return build_dicom(
+        pixels, **{name: value for name, value in facts.items() if value or name in _BARE}
+    )
 
 
 def build_message(
