@@ -24,16 +24,15 @@ START_S = 120.0
 class ServiceProcess:
     """`aegle serve` on a data folder; started, killed and started again."""
 
-    def __init__(self, folder: Path, bundle: Path, **changes: Any) -> None:
+    def __init__(self, folder: Path, bundle: Path | None, **changes: Any) -> None:
         self.folder = folder
         self.port = _find_port()
         self._environment = {
             "AEGLE_DATA_FOLDER": str(folder),
-            "AEGLE_BUNDLE": str(bundle),
+            **({} if bundle is None else {"AEGLE_BUNDLE": str(bundle)}),
             "AEGLE_PORT": str(self.port),
             "AEGLE_MIN_FREE_BYTES": "0",
             "AEGLE_DEVICE": "cpu",
-            "AEGLE_TORCH_THREADS": "1",
             "AEGLE_DECODERS": "1",
             "AEGLE_LOG_LEVEL": "warning",
             **{f"AEGLE_{name.upper()}": str(value) for name, value in changes.items()},
@@ -64,13 +63,13 @@ class ServiceProcess:
                 stderr=log,
             )
 
-    def await_ready(self) -> float:
-        """Wait until scans are taken in, and give the seconds that took."""
+    def await_ready(self, path: str = "/readyz") -> float:
+        """Wait until scans are taken in, or until `path` says so, and give the seconds."""
         started = time.monotonic()
         with self.open_client() as client:
             while time.monotonic() - started < START_S and self.is_running:
                 try:
-                    if client.get("/readyz").status_code == 200:
+                    if client.get(path).status_code == 200:
                         return time.monotonic() - started
                 except httpx2.TransportError:
                     pass
