@@ -11,18 +11,20 @@ from rich.console import Console
 from rich.table import Table
 
 from models.memory import keep_freed_memory
+from tests.bench.dicom import measure_dicom
 from tests.bench.fitting import measure_fitting
 from tests.bench.memory import measure_memory
 from tests.bench.ratio import Ratio
 from tests.bench.scoring import measure_scoring
 from tests.bench.service import measure_service
 
-SUBJECTS = ("fitting", "scoring", "memory", "service")
+SUBJECTS = ("fitting", "scoring", "memory", "service", "dicom")
 
 
 def run_bench(
     subjects: Annotated[
-        list[str] | None, typer.Argument(help="fitting, scoring, memory, service; all by default.")
+        list[str] | None,
+        typer.Argument(help="fitting, scoring, memory, service, dicom; all by default."),
     ] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the numbers too.")] = None,
     rounds: Annotated[int, typer.Option(min=1, help="Of each comparison.")] = 3,
@@ -57,6 +59,8 @@ def _measure(subject: str, folder: Path, rounds: int) -> list[Ratio]:
         return [measure_memory()]
     if subject == "service":
         return measure_service(folder / subject, rounds)
+    if subject == "dicom":
+        return measure_dicom(folder / subject, rounds)
     raise typer.BadParameter(f"{subject}: expected one of {', '.join(SUBJECTS)}")
 
 
