@@ -45,6 +45,7 @@ def test_the_setup_secret_makes_one_administrator_and_is_spent(admin, service, s
     [
         ({"setup_secret": "wrong"}, 401, "invalid_credentials"),
         ({"password": "short"}, 422, "weak_password"),
+        ({"password": "Password123456!"}, 422, "weak_password"),
         ({"role": "admin"}, 422, "invalid_request"),
         ({"name": "<script>"}, 422, "invalid_request"),
     ],
