@@ -20,6 +20,7 @@ ServiceError                    500, a child of models.errors.AegleError
 │   ├── CrossSiteRequest        no CSRF token, or the wrong one, or another origin
 │   ├── SetupClosed             409, there is an administrator already
 │   ├── WeakPassword            422
+│   ├── PasswordElsewhere       409, an identity provider keeps the user's password
 │   └── TooManyRequests         429, with Retry-After
 ├── NotFoundError               404
 │   ├── RouteNotFound
@@ -172,9 +173,15 @@ class SetupClosed(AccessError):
 
 
 class WeakPassword(AccessError):
-    """A password has 15 to 256 characters and is not a repetition."""
+    """A password has 15 to 256 characters and is more than a repetition or two common words."""
 
     status = 422
+
+
+class PasswordElsewhere(AccessError):
+    """The identity provider keeps the password of this user: change it there."""
+
+    status = 409
 
 
 class TooManyRequests(AccessError):

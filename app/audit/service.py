@@ -31,6 +31,7 @@ class Action(StrEnum):
     LOGIN_DONE = "login_done"
     LOGIN_REFUSED = "login_refused"
     LOGOUT_DONE = "logout_done"
+    PASSWORD_CHANGED = "password_changed"  # noqa: S105 - a word of the trail
     ACCESS_REFUSED = "access_refused"
     KEY_CREATED = "key_created"
     KEY_REVOKED = "key_revoked"

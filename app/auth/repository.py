@@ -100,9 +100,12 @@ class AccessRepository:
         """Forget a session."""
         self.session.execute(delete(SessionRow).where(SessionRow.token_sha256 == token_sha256))
 
-    def end_sessions_of(self, user_id: UUID) -> None:
-        """Forget all sessions of a user."""
-        self.session.execute(delete(SessionRow).where(SessionRow.user_id == user_id))
+    def end_sessions_of(self, user_id: UUID, but: str | None = None) -> None:
+        """Forget all sessions of a user, but the one of a token's digest if one is given."""
+        statement = delete(SessionRow).where(SessionRow.user_id == user_id)
+        if but is not None:
+            statement = statement.where(SessionRow.token_sha256 != but)
+        self.session.execute(statement)
 
     def end_old_sessions(self, created_before: datetime) -> None:
         """Forget sessions that are over."""

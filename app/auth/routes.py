@@ -1,4 +1,4 @@
-"""Routes of access, under /api/v1: setup, sessions, login through a provider."""
+"""Routes of access, under /api/v1: setup, sessions, passwords, login through a provider."""
 
 from typing import Annotated
 
@@ -16,10 +16,13 @@ from app.auth.access import (
 from app.auth.oidc import OidcProvider
 from app.auth.permissions import Principal
 from app.auth.repository import AccessRepository
-from app.auth.schemas import Caller, LoginOrder, SetupOrder
+from app.auth.schemas import Caller, LoginOrder, PasswordOrder, SetupOrder
 from app.auth.service import (
+    change_password,
+    check_own_password,
     check_password,
     close_session,
+    hold_user,
     identify_session,
     keep_oidc_user,
     open_session,
@@ -28,7 +31,13 @@ from app.auth.service import (
 from app.auth.tables import LoginAttemptRow
 from app.auth.tokens import digest_token
 from app.error_handlers import describe_errors
-from app.errors import AccessError, InvalidCredentials, LoginRefused, RouteNotFound
+from app.errors import (
+    AccessError,
+    InvalidCredentials,
+    LoginRefused,
+    PermissionDenied,
+    RouteNotFound,
+)
 
 LOGIN_LIFE_S = 600
 
@@ -63,6 +72,14 @@ def show_caller(caller: IsKnown) -> Caller:
 def log_out(caller: IsKnown, request: Request, response: Response, access: Gate) -> None:
     """End the session."""
     leave(access, request, response, caller)
+
+
+@router.post("/password", status_code=204, responses=describe_errors(401, 403, 409, 422, 429, 503))
+def change_own_password(
+    order: PasswordOrder, request: Request, caller: IsKnown, access: Gate
+) -> None:
+    """Change the password of the local user who calls; other sessions of theirs end."""
+    renew_password(access, request, caller, order)
 
 
 @router.get(
@@ -119,7 +136,7 @@ def enter_by_setup(access: Access, request: Request, order: SetupOrder) -> str:
     Raises:
         InvalidCredentials: the setup secret is wrong.
         SetupClosed: there is an administrator already.
-        WeakPassword: the password is too short, too long or a repetition.
+        WeakPassword: the password is too short, too long, a repetition or common.
     """
     access.failures.check(find_address(request))
     password_hash = access.passwords.hash(order.password.get_secret_value())
@@ -146,12 +163,39 @@ def enter_by_password(access: Access, request: Request, order: LoginOrder) -> st
     try:
         with access.database.reading() as reading:
             known = check_password(reading, access.passwords, order.name, password)
+        with access.database.transaction() as session:
+            user = hold_user(session, known)
+            return open_session(session, user, old, access.life, access.clock.now())
     except InvalidCredentials as error:
         access.refuse(request, NOBODY, error)
         raise
-    with access.database.transaction() as session:
-        user = session.merge(known)
-        return open_session(session, user, old, access.life, access.clock.now())
+
+
+def renew_password(
+    access: Access, request: Request, caller: Principal, order: PasswordOrder
+) -> None:
+    """Give the caller another password; a wrong present one counts as a failed login.
+
+    Raises:
+        PermissionDenied: the caller is a tool with a key.
+        PasswordElsewhere: an identity provider keeps the password.
+        InvalidCredentials: the present password is wrong.
+        WeakPassword: the new one is too short, too long, a repetition or common.
+    """
+    access.failures.check(find_address(request))
+    token = request.cookies.get(access.cookies.session_name)
+    try:
+        if token is None or not caller.is_user:
+            raise PermissionDenied
+        current = order.current_password.get_secret_value()
+        with access.database.reading() as reading:
+            known = check_own_password(reading, access.passwords, token, current)
+        password_hash = access.passwords.hash(order.new_password.get_secret_value())
+        with access.database.transaction() as session:
+            change_password(session, known, password_hash, token, access.clock.now())
+    except (PermissionDenied, InvalidCredentials) as error:
+        access.refuse(request, caller.id, error)
+        raise
 
 
 def leave(access: Access, request: Request, response: Response, caller: Principal) -> None:

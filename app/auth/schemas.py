@@ -24,7 +24,11 @@ class SetupOrder(Payload):
 
     setup_secret: SecretStr = Field(max_length=128, description="Printed at the first start.")
     name: Name = Field(examples=["admin"])
-    password: SecretStr = Field(max_length=1024, description="15 to 256 characters.")
+    password: SecretStr = Field(
+        max_length=1024,
+        description="15 to 256 characters; more than one or two common words.",
+        examples=["some words of your own"],
+    )
 
 
 class LoginOrder(Payload):
@@ -32,6 +36,17 @@ class LoginOrder(Payload):
 
     name: Name = Field(examples=["admin"])
     password: SecretStr = Field(max_length=1024)
+
+
+class PasswordOrder(Payload):
+    """A new password for the caller."""
+
+    current_password: SecretStr = Field(max_length=1024, examples=["some words of before"])
+    new_password: SecretStr = Field(
+        max_length=1024,
+        description="15 to 256 characters; more than one or two common words.",
+        examples=["four other words instead"],
+    )
 
 
 class Caller(BaseModel):

@@ -19,7 +19,7 @@ from app.auth.tokens import (
     draw_token,
     is_same_digest,
 )
-from app.errors import InvalidCredentials, NotAuthenticated, SetupClosed
+from app.errors import InvalidCredentials, NotAuthenticated, PasswordElsewhere, SetupClosed
 from app.storage.identifiers import draw_id
 
 TOUCH_EVERY = timedelta(minutes=1)
@@ -169,6 +169,61 @@ def check_password(session: Session, passwords: Passwords, name: str, password: 
     if user is None or not is_right or user.disabled_at is not None:
         raise InvalidCredentials
     return user
+
+
+def check_own_password(
+    session: Session, passwords: Passwords, token: str, password: str
+) -> UserRow:
+    """Give the local user of a session, who knows the password.
+
+    Raises:
+        NotAuthenticated: the session is over.
+        PasswordElsewhere: an identity provider keeps the password.
+        InvalidCredentials: the password is wrong.
+    """
+    found = AccessRepository(session).find_session(digest_token(token))
+    if found is None:
+        raise NotAuthenticated
+    user = found[1]
+    if user.issuer != LOCAL:
+        raise PasswordElsewhere
+    if not passwords.verify(user.password_hash, password):
+        raise InvalidCredentials
+    return user
+
+
+def has_own_password(session: Session, token: str) -> bool:
+    """Tell whether this service keeps the password of a session's user."""
+    found = AccessRepository(session).find_session(digest_token(token))
+    return found is not None and found[1].issuer == LOCAL
+
+
+def hold_user(session: Session, checked: UserRow) -> UserRow:
+    """Lock a user whose password was checked before this transaction.
+
+    Raises:
+        InvalidCredentials: the password was changed since, or the user disabled.
+    """
+    user = AccessRepository(session).lock_user(checked.id)
+    if user.password_hash != checked.password_hash or user.disabled_at is not None:
+        raise InvalidCredentials
+    return user
+
+
+def change_password(
+    session: Session, checked: UserRow, password_hash: str, token: str, at: datetime
+) -> None:
+    """Give a user another password and end all sessions of theirs but the one of the token.
+
+    Raises:
+        InvalidCredentials: the password was changed since it was checked, or the user disabled.
+    """
+    user = hold_user(session, checked)
+    user.password_hash = password_hash
+    session.flush()
+    AccessRepository(session).end_sessions_of(user.id, but=digest_token(token))
+    actor = name_user(user.id)
+    record_event(session, Event(actor, Action.PASSWORD_CHANGED, actor, {}), at)
 
 
 def keep_oidc_user(

@@ -5,6 +5,7 @@ from pydantic import SecretStr
 
 from app.settings import Settings
 from app.web.access_routes import router as access_router
+from app.web.account_routes import router as account_router
 from app.web.audit_routes import router as audit_router
 from app.web.bundle_facts import BundleLibrary
 from app.web.bundle_routes import router as bundle_router
@@ -28,6 +29,7 @@ ROUTERS = (
     audit_router,
     access_router,
     monitoring_router,
+    account_router,
 )
 
 

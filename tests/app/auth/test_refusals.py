@@ -19,6 +19,7 @@ CHANGES = [
     ("POST", f"/api/v1/bundles/{DIGEST}/activate", None),
     ("POST", "/api/v1/bundles/rollback", None),
     ("POST", "/api/v1/keys", {"name": "x", "scopes": ["scans:send"]}),
+    ("POST", "/api/v1/password", {"current_password": PASSWORD, "new_password": "y" * 20}),
 ]
 
 

@@ -18,7 +18,7 @@ from tests.builders.sites import Site, await_viewer, open_context, run_site
 
 SIZES = [(1280, 720), (1920, 1080), (2560, 1440), (3840, 2160)]
 PLAIN = ["/worklist", "/worklist?all=1&verdict=typical&review=confirmed", "/upload", "/bundles"]
-ADMIN = ["/jobs", "/monitoring", "/audit", "/access"]
+ADMIN = ["/jobs", "/monitoring", "/audit", "/access", "/account"]
 
 
 def find_violations(page: Page) -> list[str]:
