@@ -12,7 +12,7 @@ from rich.table import Table
 
 from models.device import choose_device
 from training.card_metrics import measure_for_card
-from training.cohort import read_cohort
+from training.cohort import Cohort, read_cohort
 from training.device import DeviceName
 from training.distributed import join_group
 from training.duplicates import check_duplicates
@@ -69,9 +69,7 @@ def train(
     check_place(out)
     scans = read_cohort(cohort)
     if is_first:
-        report = compare_files(scans, console)
-        console.print(str(report), markup=False)
-        check_duplicates(report)
+        _refuse_duplicates(scans, console)
     with (
         join_group(choose_device(device)) as (group, own_device),
         watch_console(console) as bars,
@@ -91,6 +89,13 @@ def train(
         )
         digest = train_bundle(run, group, watch)
     console.print(f"{out}: digest {digest}", markup=False)
+
+
+def _refuse_duplicates(scans: Cohort, console: Console) -> None:
+    """Compare all files, say what was found, and refuse a patient's picture in two splits."""
+    report = compare_files(scans, console)
+    console.print(str(report), markup=False)
+    check_duplicates(report)
 
 
 def recipes() -> None:
