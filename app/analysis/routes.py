@@ -159,11 +159,7 @@ def download_error_map(
     kind: Format = VolumeFormat.NIFTI,
 ) -> Response:
     """Give the error map in multiples of the pixel threshold."""
-    finding = viewing.find_finding(case_id)
-    content = viewing.read_map(finding.error_map_sha256 if finding else None)
-    scan = viewing.shelf.find(case_id)
-    viewing.views.note(caller.id, case_id, Action.CASE_EXPORTED, "error_map")
-    return _answer(unpack_map(content), scan, kind, "error_map")
+    return _export_map(caller.id, case_id, viewing, kind, "error_map")
 
 
 @router.get("/reconstruction", response_class=Response, responses=_VOLUME)
@@ -174,11 +170,22 @@ def download_reconstruction(
     kind: Format = VolumeFormat.NIFTI,
 ) -> Response:
     """Give what the network redrew, in real units."""
+    return _export_map(caller.id, case_id, viewing, kind, "reconstruction")
+
+
+def _export_map(
+    caller_id: str, case_id: UUID, viewing: Viewing, kind: VolumeFormat, name: str
+) -> Response:
     finding = viewing.find_finding(case_id)
-    content = viewing.read_map(finding.reconstruction_sha256 if finding else None)
+    digests = (
+        {"error_map": finding.error_map_sha256, "reconstruction": finding.reconstruction_sha256}
+        if finding
+        else {}
+    )
+    content = viewing.read_map(digests.get(name))
     scan = viewing.shelf.find(case_id)
-    viewing.views.note(caller.id, case_id, Action.CASE_EXPORTED, "reconstruction")
-    return _answer(unpack_map(content), scan, kind, "reconstruction")
+    viewing.views.note(caller_id, case_id, Action.CASE_EXPORTED, name)
+    return _answer(unpack_map(content), scan, kind, name)
 
 
 def _choose_slice(scan: DecodedScan, finding: FindingRow | None, wanted: int | None) -> int:

@@ -3,26 +3,21 @@
 It confines itself as the decoders' child does.
 """
 
-import logging
-import os
-import sys
 from pathlib import Path
 from typing import BinaryIO
 
 from app.dicom.header import ObjectHeader, read_header
-from models.decoding.limits import DecodeLimits
+from models.decoding.bounded_loop import serve_requests
 from models.decoding.part import read_part
-from models.decoding.wire import LENGTH, AnswerHeader, frame_header
-from models.decoding.worker_main import confine, limit_request, read_status
+from models.decoding.wire import BoundedRequest, frame_header
 from models.errors import DecodeError, MemoryExceeded
 from models.specs import Spec
 
 
-class HeaderRequest(Spec):
+class HeaderRequest(BoundedRequest):
     """Read the header of this file."""
 
     path: str
-    limits: DecodeLimits
 
 
 class HeaderAnswer(Spec):
@@ -35,25 +30,15 @@ class HeaderAnswer(Spec):
 
 def main() -> None:
     """Serve requests until the parent closes the pipe."""
-    logging.disable()
-    source = sys.stdin.buffer
-    with os.fdopen(os.dup(1), "wb") as answers, Path(os.devnull).open("wb") as nowhere:
-        os.dup2(nowhere.fileno(), 1)
-        confine()
-        _serve(source, answers, read_status("VmSize"))
+    serve_requests(HeaderRequest, _answer)
 
 
-def _serve(source: BinaryIO, answers: BinaryIO, base: int) -> None:
-    answers.write(frame_header(AnswerHeader(kind="ready")))
-    answers.flush()
-    while length := source.read(LENGTH.size):
-        request = HeaderRequest.model_validate_json(source.read(*LENGTH.unpack(length)))
-        limit_request(request.limits, base)
-        answers.write(frame_header(_answer(request)))
-        answers.flush()
+def _answer(request: HeaderRequest, _: BinaryIO, answers: BinaryIO) -> bool:
+    answers.write(frame_header(_read(request)))
+    return True
 
 
-def _answer(request: HeaderRequest) -> HeaderAnswer:
+def _read(request: HeaderRequest) -> HeaderAnswer:
     try:
         content = read_part(Path(request.path), request.limits)
         return HeaderAnswer(header=read_header(content, request.limits))

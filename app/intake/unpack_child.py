@@ -4,9 +4,6 @@ For every file of every scan it answers a header, and the bytes of the file when
 archive. It confines itself as the decoders' child does.
 """
 
-import logging
-import os
-import sys
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -14,24 +11,23 @@ from pydantic import Field
 
 from app.intake.identity import Identity, find_identity, read_identity
 from models.decoding.archive import ZipPart
+from models.decoding.bounded_loop import serve_requests
 from models.decoding.limits import DecodeLimits
 from models.decoding.listing import list_parts
 from models.decoding.part import Part, read_head, read_part
 from models.decoding.series import group_parts
 from models.decoding.sniff import sniff_format
-from models.decoding.wire import LENGTH, AnswerHeader, frame_header
-from models.decoding.worker_main import confine, limit_request, read_status
+from models.decoding.wire import BoundedRequest, frame_header
 from models.errors import DecodeError, MemoryExceeded
 from models.specs import Spec
 
 _LABEL_CHARACTERS = 255
 
 
-class UnpackRequest(Spec):
+class UnpackRequest(BoundedRequest):
     """List this file."""
 
     path: str
-    limits: DecodeLimits
 
 
 class UnpackAnswer(Spec):
@@ -52,22 +48,15 @@ class UnpackAnswer(Spec):
 
 def main() -> None:
     """Serve requests until the parent closes the pipe."""
-    logging.disable()
-    source = sys.stdin.buffer
-    with os.fdopen(os.dup(1), "wb") as answers, Path(os.devnull).open("wb") as nowhere:
-        os.dup2(nowhere.fileno(), 1)
-        confine()
-        base = read_status("VmSize")
-        answers.write(frame_header(AnswerHeader(kind="ready")))
-        answers.flush()
-        while length := source.read(LENGTH.size):
-            request = UnpackRequest.model_validate_json(source.read(*LENGTH.unpack(length)))
-            limit_request(request.limits, base)
-            answers.write(frame_header(_answer(request, answers)))
-            answers.flush()
+    serve_requests(UnpackRequest, _answer)
 
 
-def _answer(request: UnpackRequest, answers: BinaryIO) -> UnpackAnswer:
+def _answer(request: UnpackRequest, _: BinaryIO, answers: BinaryIO) -> bool:
+    answers.write(frame_header(_unpack(request, answers)))
+    return True
+
+
+def _unpack(request: UnpackRequest, answers: BinaryIO) -> UnpackAnswer:
     try:
         _list_files(Path(request.path), request.limits, answers)
     except MemoryError:

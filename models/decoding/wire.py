@@ -29,13 +29,18 @@ class PartHeader(Spec):
     entry_bytes: int = 0
 
 
-class RequestHeader(Spec):
+class BoundedRequest(Spec):
+    """What a bounded child process is asked for, and how much that may cost."""
+
+    limits: DecodeLimits
+
+
+class RequestHeader(BoundedRequest):
     """Decode this."""
 
     is_series: bool
     parts: tuple[PartHeader, ...]
     blob_bytes: tuple[int, ...]
-    limits: DecodeLimits
 
 
 class ScanHeader(Spec):

@@ -1,9 +1,5 @@
 """The bounded child process: reads requests, decodes, answers. Started by `BoundedDecoder`."""
 
-import logging
-import os
-import resource
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
@@ -11,13 +7,13 @@ from typing import BinaryIO
 import numpy as np
 
 from models.decoding.archive import ZipPart
+from models.decoding.bounded_loop import read_status, serve_requests
 from models.decoding.decode import decode_scan
 from models.decoding.limits import DecodeLimits
 from models.decoding.part import Part
 from models.decoding.scan import DecodedScan
 from models.decoding.series import decode_series
 from models.decoding.wire import (
-    LENGTH,
     AnswerHeader,
     PartHeader,
     RequestHeader,
@@ -27,48 +23,11 @@ from models.decoding.wire import (
 from models.errors import DecodeError, MemoryExceeded
 from models.memory import keep_freed_memory
 
-_CPU_GRACE_S = 5
-_MAX_OPEN_FILES = 64
-
 
 def main() -> None:
     """Serve requests until the parent closes the pipe."""
-    logging.disable()
     keep_freed_memory()
-    source = sys.stdin.buffer
-    # Codecs written in C print to standard output: it must not reach the parent.
-    with os.fdopen(os.dup(1), "wb") as answers, Path(os.devnull).open("wb") as nowhere:
-        os.dup2(nowhere.fileno(), 1)
-        confine()
-        base = read_status("VmSize")
-        answers.write(frame_header(AnswerHeader(kind="ready")))
-        answers.flush()
-        while length := source.read(LENGTH.size):
-            request = RequestHeader.model_validate_json(source.read(*LENGTH.unpack(length)))
-            limit_request(request.limits, base)
-            goes_on = _answer(request, source, answers)
-            answers.flush()
-            if not goes_on:
-                break
-
-
-def confine() -> None:
-    """Forbid what decoding never needs: to write files, to open many, to leave a core dump."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (_MAX_OPEN_FILES, _MAX_OPEN_FILES))
-
-
-def limit_request(limits: DecodeLimits, base: int) -> None:
-    """Bound memory by what the bare process took and the limit; and CPU time by the timeout."""
-    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
-    memory = base + limits.max_memory_bytes
-    resource.setrlimit(resource.RLIMIT_AS, (memory if hard < 0 else min(memory, hard), hard))
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    timeout = max(limits.timeout_s, limits.series_timeout_s)
-    seconds = int(usage.ru_utime + usage.ru_stime + timeout) + _CPU_GRACE_S
-    hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
-    resource.setrlimit(resource.RLIMIT_CPU, (seconds if hard < 0 else min(seconds, hard), hard))
+    serve_requests(RequestHeader, _answer)
 
 
 def _answer(request: RequestHeader, source: BinaryIO, answers: BinaryIO) -> bool:
@@ -125,14 +84,6 @@ def _forget_peak() -> None:
     """Start the kernel's record of peak memory anew (proc(5), clear_refs)."""
     with Path("/proc/self/clear_refs").open("w") as stream:
         stream.write("5")
-
-
-def read_status(field: str) -> int:
-    """Give a size in bytes from the kernel's record of this process."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(f"{field}:"):
-            return int(line.split()[1]) * 1024
-    return 0
 
 
 if __name__ == "__main__":
