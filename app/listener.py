@@ -49,7 +49,7 @@ def listen() -> None:
         stopping.wait()
         listener.stop(SHUTDOWN_S)
     finally:
-        receiver.readers.close()
+        receiver.close()
         storage.close()
 
 

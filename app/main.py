@@ -132,7 +132,7 @@ class Road:
         self.uses.stop()
         self.line.decoders.close()
         self.unpacker.close()
-        self.receiver.readers.close()
+        self.receiver.close()
         self.probe.close()
         self.storage.close()
 

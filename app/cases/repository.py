@@ -5,9 +5,10 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, delete, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, bindparam, delete, exists, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
+from app.cases.orders import NewUpload
 from app.cases.states import CaseState, Channel
 from app.cases.tables import (
     CaseRow,
@@ -33,6 +34,12 @@ from app.errors import CaseNotFound, FindingNotFound, ReviewNotFound
 
 AnyRow = UploadRow | CaseRow | InstanceRow | FindingRow | ReviewRow
 
+# Built once: every DICOM object runs them.
+_FIND_UPLOAD = select(UploadRow.id).where(
+    UploadRow.sender == bindparam("sender"), UploadRow.sha256 == bindparam("sha256")
+)
+_INSERT_UPLOAD = insert(UploadRow)
+
 
 class CaseRepository:
     """Cases and what belongs to them, inside one transaction."""
@@ -51,6 +58,24 @@ class CaseRepository:
         """Find what a sender handed in before, by its bytes."""
         query = select(UploadRow).where(UploadRow.sender == sender, UploadRow.sha256 == sha256)
         return self.session.scalar(query)
+
+    def find_upload_id(self, sender: str, sha256: str) -> UUID | None:
+        """Find the id of what a sender handed in before."""
+        values = {"sender": sender, "sha256": sha256}
+        found: UUID | None = self.session.connection().scalar(_FIND_UPLOAD, values)
+        return found
+
+    def insert_upload(self, upload_id: UUID, new: NewUpload, at: datetime) -> UUID:
+        """Insert an upload that came without a key."""
+        values = {
+            "id": upload_id,
+            "sender": new.sender,
+            "sha256": new.sha256,
+            "size_bytes": new.size_bytes,
+            "received_at": at,
+        }
+        self.session.connection().execute(_INSERT_UPLOAD, values)
+        return upload_id
 
     def find_upload_by_key(self, sender: str, idempotency_key: str) -> UploadRow | None:
         """Find what a sender handed in before, by the key sent along."""

@@ -55,6 +55,13 @@ def keep_upload(session: Session, new: NewUpload, at: datetime) -> tuple[UploadR
     return row, True
 
 
+def keep_bare_upload(session: Session, new: NewUpload, at: datetime) -> UUID:
+    """Give the id of an upload without idempotency key; the same bytes are one upload."""
+    repository = CaseRepository(session)
+    known = repository.find_upload_id(new.sender, new.sha256)
+    return known or repository.insert_upload(draw_id(at), new, at)
+
+
 def open_case(session: Session, new: NewCase, at: datetime) -> CaseRow:
     """Open a case."""
     row = CaseRow(

@@ -5,6 +5,7 @@ its series becomes a case. Pixels are not decoded here; what cannot be decoded i
 case is scored.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,14 +16,14 @@ from sqlalchemy.orm import Session
 
 from app.auth.permissions import Principal
 from app.cases.orders import NewCase, NewUpload
-from app.cases.service import keep_upload, open_case
+from app.cases.service import keep_bare_upload, open_case
 from app.cases.states import CaseState, Channel
 from app.clock import Clock
 from app.dicom.drafts import ObjectDraft, add_meta
 from app.dicom.header import ObjectHeader
 from app.dicom.readers import HeaderReaders
 from app.dicom.receipts import ObjectReceipt, describe_failure
-from app.dicom.repository import DicomRepository
+from app.dicom.repository import DicomRepository, SeriesPlace
 from app.dicom.sameness import is_same_object
 from app.dicom.sop_classes import SCAN_CLASSES, STORAGE_CLASSES, TRANSFER_SYNTAXES
 from app.dicom.tables import DicomInstanceRow, DicomSeriesRow, DicomStudyRow
@@ -47,6 +48,7 @@ from app.storage.service import register_blob
 from models.errors import AegleError
 
 _TRIES = 3
+_FLUSHERS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,7 @@ class Receiver:
         self._clock = clock
         self._quiet = timedelta(seconds=quiet_s)
         self._writer = GroupedWriter(storage.database)
+        self._flushers = ThreadPoolExecutor(_FLUSHERS, thread_name_prefix="flusher")
 
     def draft(self) -> ObjectDraft:
         """Begin an object whose bytes come piece by piece."""
@@ -101,13 +104,26 @@ class Receiver:
             path = draft.finish()
             if not draft.blob.size_bytes:
                 raise ObjectNotUnderstood("the object is empty")
-            header = self.readers.read(path, draft.blob.size_bytes)
+            header = self._read_header(draft, path)
             found = check_header(header, delivery, has_meta=draft.has_meta)
             blob = self._keep_bytes(draft, path, header)
             self._keep(found, blob, delivery)
         except AegleError as error:
             return _build_receipt(header, error)
         return _build_receipt(header, None)
+
+    def _read_header(self, draft: ObjectDraft, path: Path) -> ObjectHeader:
+        """Read the header while the bytes go to the disk: a refusal costs one flush in vain."""
+        flushed = self._flushers.submit(draft.blob.sync)
+        try:
+            return self.readers.read(path, draft.blob.size_bytes)
+        finally:
+            flushed.result()
+
+    def close(self) -> None:
+        """End the children and threads."""
+        self.readers.close()
+        self._flushers.shutdown()
 
     def _keep_bytes(self, draft: ObjectDraft, path: Path, header: ObjectHeader) -> StoredBlob:
         if draft.has_meta:
@@ -131,21 +147,24 @@ class Receiver:
     ) -> None:
         at = self._clock.now()
         repository = DicomRepository(session)
-        known = repository.find_instance(found.sop_uid)
+        known = repository.find_sha256(found.sop_uid)
         if known is not None:
-            if not is_same_object(self.storage.blobs, known.sha256, blob.sha256):
+            if not is_same_object(self.storage.blobs, known, blob.sha256):
                 raise DuplicateObject
             return
         register_blob(session, self.storage.blobs, blob, at)
         new = NewUpload(delivery.sender.id, blob.sha256, blob.size_bytes)
-        upload, _ = keep_upload(session, new, at)
-        repository.keep_study(_build_study(found, at))
-        series = repository.keep_series(_build_series(found, delivery, at))
-        if found.is_scan and repository.lock_if_caseless(series).case_id is None:
-            series.case_id = open_case(session, _build_case(found, delivery), at).id
-        repository.add_instance(_build_instance(found, blob, series, upload.id, at))
+        upload_id = keep_bare_upload(session, new, at)
+        study, series = _build_study(found, at), _build_series(found, delivery, at)
+        place = repository.keep_series(study, series)
+        if found.is_scan and place.case_id is None:
+            caseless = repository.lock_caseless(place.id)
+            if caseless is not None:
+                caseless.case_id = open_case(session, _build_case(found, delivery), at).id
+                session.flush()
+        repository.add_instance(_build_instance(found, blob, place, upload_id, at))
         if found.is_scan:
-            repository.await_more(series.id, at + self._quiet, self._quiet)
+            repository.await_more(place.id, at + self._quiet, self._quiet)
 
 
 def check_header(header: ObjectHeader, delivery: Delivery, *, has_meta: bool) -> _Found:
@@ -227,7 +246,7 @@ def _build_series(found: _Found, delivery: Delivery, at: datetime) -> DicomSerie
 
 
 def _build_instance(
-    found: _Found, blob: StoredBlob, series: DicomSeriesRow, upload_id: UUID, at: datetime
+    found: _Found, blob: StoredBlob, series: SeriesPlace, upload_id: UUID, at: datetime
 ) -> DicomInstanceRow:
     header = found.header
     return DicomInstanceRow(

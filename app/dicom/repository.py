@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import delete, exists, func, select, update
+from sqlalchemy import bindparam, delete, exists, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session, defer
 
@@ -22,6 +22,34 @@ class SeriesName:
     series_uid: str
 
 
+@dataclass(frozen=True, slots=True)
+class SeriesPlace:
+    """A series that is kept, and the case that was opened for it."""
+
+    id: UUID
+    case_id: UUID | None
+
+
+# Built once: every object runs them, and building costs more than running.
+_INSTANCE_COLUMNS = tuple(column.name for column in DicomInstanceRow.__table__.columns)
+_ADD_INSTANCE = insert(DicomInstanceRow)
+_FIND_SHA256 = select(DicomInstanceRow.sha256).where(
+    DicomInstanceRow.sop_uid == bindparam("sop_uid")
+)
+_FIND_PLACE = select(DicomSeriesRow.id, DicomSeriesRow.case_id).where(
+    DicomSeriesRow.study_uid == bindparam("study_uid"),
+    DicomSeriesRow.series_uid == bindparam("series_uid"),
+)
+_AWAIT_MORE = (
+    update(DicomSeriesRow)
+    .where(
+        DicomSeriesRow.id == bindparam("series_id"),
+        DicomSeriesRow.settle_at.is_(None) | (DicomSeriesRow.settle_at < bindparam("nearly")),
+    )
+    .values(settle_at=bindparam("new"))
+)
+
+
 class DicomRepository:
     """Studies, series and instances inside one transaction."""
 
@@ -30,23 +58,33 @@ class DicomRepository:
 
     # what comes in
 
-    def keep_study(self, row: DicomStudyRow) -> None:
-        """Insert a study unless it is known; its attributes are those of its first instance."""
-        self._insert_once(row)
+    def keep_series(self, study: DicomStudyRow, series: DicomSeriesRow) -> SeriesPlace:
+        """Insert a series and its study unless they are known, and give the one that is kept.
 
-    def keep_series(self, row: DicomSeriesRow) -> DicomSeriesRow:
-        """Insert a series unless it is known, and give the one that is kept."""
-        name = SeriesName(row.study_uid, row.series_uid)
-        found = self.find_series(name)
+        Their attributes are those of their first instance.
+        """
+        name = SeriesName(series.study_uid, series.series_uid)
+        found = self._find_place(name)
         if found is None:
-            self._insert_once(row)
-            found = self.find_series(name)
-        return found or row
+            self._insert_once(study)
+            self._insert_once(series)
+            found = self._find_place(name)
+        return found or SeriesPlace(series.id, None)
 
     def add_instance(self, row: DicomInstanceRow) -> None:
         """Insert an instance."""
-        self.session.add(row)
-        self.session.flush()
+        values = {name: getattr(row, name) for name in _INSTANCE_COLUMNS}
+        self.session.connection().execute(_ADD_INSTANCE, values)
+
+    def find_sha256(self, sop_uid: str) -> str | None:
+        """Find the bytes of an instance by its UID."""
+        found = self.session.connection().scalar(_FIND_SHA256, {"sop_uid": sop_uid})
+        return None if found is None else str(found)
+
+    def _find_place(self, name: SeriesName) -> SeriesPlace | None:
+        values = {"study_uid": name.study_uid, "series_uid": name.series_uid}
+        found = self.session.connection().execute(_FIND_PLACE, values).one_or_none()
+        return None if found is None else SeriesPlace(*found)
 
     def find_instance(self, sop_uid: str) -> DicomInstanceRow | None:
         """Find an instance by its UID."""
@@ -61,11 +99,11 @@ class DicomRepository:
         )
         return self.session.scalar(query)
 
-    def lock_if_caseless(self, series: DicomSeriesRow) -> DicomSeriesRow:
-        """Lock a series without a case, so that one is opened for it once."""
-        if series.case_id is None:
-            self.session.refresh(series, with_for_update=True)
-        return series
+    def lock_caseless(self, series_id: UUID) -> DicomSeriesRow | None:
+        """Lock a series that has no case, so that one is opened for it once."""
+        query = select(DicomSeriesRow).where(DicomSeriesRow.id == series_id).with_for_update()
+        row = self.session.scalar(query, execution_options={"populate_existing": True})
+        return None if row is None or row.case_id is not None else row
 
     # how series become cases
 
@@ -75,14 +113,12 @@ class DicomRepository:
         A series that waits nearly as long already is left as it is: hundreds of slices that come
         together do not queue for its row.
         """
-        slack = min(_SLACK, quiet / 4)
-        due = DicomSeriesRow.settle_at.is_(None) | (DicomSeriesRow.settle_at < settle_at - slack)
-        self.session.execute(
-            update(DicomSeriesRow)
-            .where(DicomSeriesRow.id == series_id, due)
-            .values(settle_at=settle_at),
-            execution_options={"synchronize_session": False},
-        )
+        values = {
+            "series_id": series_id,
+            "new": settle_at,
+            "nearly": settle_at - min(_SLACK, quiet / 4),
+        }
+        self.session.connection().execute(_AWAIT_MORE, values)
 
     def complete_study(self, study_uid: str, at: datetime) -> int:
         """Let the series of a study wait no longer, and count those that did."""

@@ -53,6 +53,7 @@ class BlobDraft:
         self._file = path.open("r+b")
         self._hash = hashlib.file_digest(self._file, "sha256")
         self.size_bytes = self._file.tell()
+        self._synced_bytes: int | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -86,12 +87,19 @@ class BlobDraft:
             raise BlobStoreUnavailable
         return self.path
 
-    def keep(self) -> StoredBlob:
-        """Put the bytes into the store; they are on disk when this returns."""
-        blob = StoredBlob(self.sha256, self.size_bytes)
+    def sync(self) -> None:
+        """Bring the bytes written so far to the disk, for a `keep` that has less to wait for."""
         with translate_write_errors():
             self._file.flush()
             os.fsync(self._file.fileno())
+        self._synced_bytes = self.size_bytes
+
+    def keep(self) -> StoredBlob:
+        """Put the bytes into the store; they are on disk when this returns."""
+        blob = StoredBlob(self.sha256, self.size_bytes)
+        if self._synced_bytes != self.size_bytes:
+            self.sync()
+        with translate_write_errors():
             self._file.close()
             self._store.adopt(self.path, blob)
         return blob
