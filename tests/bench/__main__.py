@@ -14,17 +14,18 @@ from models.memory import keep_freed_memory
 from tests.bench.dicom import measure_dicom
 from tests.bench.fitting import measure_fitting
 from tests.bench.memory import measure_memory
+from tests.bench.pages import measure_pages
 from tests.bench.ratio import Ratio
 from tests.bench.scoring import measure_scoring
 from tests.bench.service import measure_service
 
-SUBJECTS = ("fitting", "scoring", "memory", "service", "dicom")
+SUBJECTS = ("fitting", "scoring", "memory", "service", "dicom", "pages")
 
 
 def run_bench(
     subjects: Annotated[
         list[str] | None,
-        typer.Argument(help="fitting, scoring, memory, service, dicom; all by default."),
+        typer.Argument(help="fitting, scoring, memory, service, dicom, pages; all by default."),
     ] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the numbers too.")] = None,
     rounds: Annotated[int, typer.Option(min=1, help="Of each comparison.")] = 3,
@@ -61,6 +62,8 @@ def _measure(subject: str, folder: Path, rounds: int) -> list[Ratio]:
         return measure_service(folder / subject, rounds)
     if subject == "dicom":
         return measure_dicom(folder / subject, rounds)
+    if subject == "pages":
+        return measure_pages(folder / subject, rounds)
     raise typer.BadParameter(f"{subject}: expected one of {', '.join(SUBJECTS)}")
 
 
