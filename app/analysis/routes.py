@@ -50,6 +50,12 @@ class PreviewQuery(BaseModel):
         default=None, ge=16, le=4096, description="Longest side in pixels; as it is by default."
     )
 
+    quick: bool = Field(
+        default=False,
+        description="Read no more than the file of this slice where that will do; a window that "
+        "the file does not propose is then of this slice alone.",
+    )
+
 
 class OverlayQuery(PreviewQuery):
     """Which slice, how large, and how the error map lies over it."""
@@ -116,9 +122,8 @@ def show_overlay(
     """Draw a slice with its error map over it; transparent where it is like healthy scans."""
     finding = viewing.find_finding(case_id)
     content = viewing.read_map(finding.error_map_sha256 if finding else None)
-    scan = viewing.shelf.find(case_id)
-    index = _choose_slice(scan, finding, query.slice)
-    order = PictureOrder(index, query.size, query.opacity, has_outline=query.outline)
+    scan, index, place = _open_slice(viewing, case_id, finding, query)
+    order = PictureOrder(place, query.size, query.opacity, has_outline=query.outline)
     viewing.views.note_picture(caller.id, case_id)
     return Picture(draw_case(scan, unpack_slice(content, index), order))
 
@@ -132,10 +137,9 @@ def show_preview(
 ) -> Picture:
     """Draw a slice in grey."""
     finding = viewing.find_finding(case_id)
-    scan = viewing.shelf.find(case_id)
-    index = _choose_slice(scan, finding, query.slice)
+    scan, _, place = _open_slice(viewing, case_id, finding, query)
     viewing.views.note_picture(caller.id, case_id)
-    return Picture(draw_preview(scan, PictureOrder(index, query.size, 0.0, has_outline=False)))
+    return Picture(draw_preview(scan, PictureOrder(place, query.size, 0.0, has_outline=False)))
 
 
 @router.get("/scan", response_class=Response, responses=_VOLUME)
@@ -186,6 +190,29 @@ def _export_map(
     scan = viewing.shelf.find(case_id)
     viewing.views.note(caller_id, case_id, Action.CASE_EXPORTED, name)
     return _answer(unpack_map(content), scan, kind, name)
+
+
+def _open_slice(
+    viewing: Viewing, case_id: UUID, finding: FindingRow | None, query: PreviewQuery
+) -> tuple[DecodedScan, int, int]:
+    """Give a scan, which slice of the case is drawn, and its place in this scan."""
+    scores = finding.slice_scores if finding else []
+    if not query.quick or finding is None or not scores:
+        scan = viewing.shelf.find(case_id)
+        index = _choose_slice(scan, finding, query.slice)
+        return scan, index, index
+    index = int(np.argmax(scores)) if query.slice is None else query.slice
+    if index >= len(scores):
+        raise InvalidRequest(f"the scan has {len(scores)} slices, counted from 0")
+    scan, place = viewing.shelf.find_slice(case_id, _find_file(finding, index), index)
+    return scan, index, place
+
+
+def _find_file(finding: FindingRow, index: int) -> int | None:
+    """Give the position of the file that holds this slice and no other."""
+    files = finding.instance_verdicts
+    found = (file for file in files if file["slice_index"] == index and file["slice_count"] == 1)
+    return next((int(file["position"]) for file in found), None) if len(files) > 1 else None
 
 
 def _choose_slice(scan: DecodedScan, finding: FindingRow | None, wanted: int | None) -> int:

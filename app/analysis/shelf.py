@@ -34,6 +34,26 @@ class ScanShelf:
             place = (case_id, CaseRepository(session).get_case(case_id).edition)
         return self._take(place) or self._decode(place)
 
+    def find_slice(self, case_id: UUID, file: int | None, index: int) -> tuple[DecodedScan, int]:
+        """Give a scan that has a slice, and the slice's place in it, as quickly as may be.
+
+        Args:
+            case_id: which case.
+            file: position of the file that holds this slice and no other; None where none does.
+            index: which slice of the whole scan.
+
+        Raises:
+            CaseNotFound: there is no such case.
+            DecodeError: its files give no scan.
+        """
+        if file is None:
+            return self.find(case_id), index
+        stored = find_case_files(self._storage, case_id)
+        found = self._take((case_id, stored.edition))
+        if found is not None:
+            return found, index
+        return self._decoders.decode([stored.files[file]]), 0
+
     def _take(self, place: _Place) -> DecodedScan | None:
         with self._lock:
             found = self._scans.get(place)

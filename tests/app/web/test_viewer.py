@@ -8,6 +8,8 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
+from tests.builders.dicom import AXIAL, build_dicom, make_ramp
+from tests.builders.pictures import build_zip
 from tests.builders.sites import Site, await_viewer
 
 # The browser's table is looked up in between two steps, and its blending rounds once more.
@@ -104,3 +106,26 @@ def test_a_drag_changes_the_window(page: Page, flagged: str):
 
     expect(page.locator("[data-readout=window]")).not_to_have_text(before)
     assert page.locator("[data-tool=window]").input_value() == "own"
+
+
+def test_a_quick_picture_of_a_series_is_that_of_its_whole(site: Site):
+    files = {
+        f"{number}.dcm": build_dicom(
+            (make_ramp(40, 40) * (number + 1)).astype(np.uint16),
+            ImageOrientationPatient=AXIAL,
+            ImagePositionPatient=[0.0, 0.0, float(9 - number)],
+            PixelSpacing=[1.0, 1.0],
+            WindowCenter=1500,
+            WindowWidth=3000,
+        )
+        for number in range(3)
+    }
+    case = site.send(build_zip(files))["id"]
+    address = f"/api/v1/cases/{case}/preview.png"
+
+    for index in range(3):
+        site.service.state.shelf._scans.clear()
+        quick = site.client.get(address, params={"quick": True, "slice": index})
+        whole = site.client.get(address, params={"slice": index})
+        assert quick.status_code == whole.status_code == 200
+        assert quick.content == whole.content

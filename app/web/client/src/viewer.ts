@@ -7,6 +7,9 @@ import { Pointer } from "./pointer";
 import { tellRefusal } from "./notices";
 import { SliceStore, type Geometry, type Layer, type Slice } from "./slices";
 
+const FIRST_PICTURE_MS = 2000;
+const PAINT_MS = 34;
+
 type PaneName = "scan" | "reconstruction" | "error_map";
 
 interface Facts {
@@ -22,6 +25,7 @@ interface Facts {
 /** Begin to show a case. */
 export async function startViewer(root: HTMLElement): Promise<void> {
   const facts = readFacts(root);
+  await awaitFirstPicture(root);
   const answer = await fetch(`${facts.address}/geometry`);
   if (!answer.ok) {
     await tellRefusal(answer);
@@ -30,6 +34,18 @@ export async function startViewer(root: HTMLElement): Promise<void> {
   const geometry = (await answer.json()) as Geometry;
   const viewer = new Viewer(root, facts, geometry);
   await viewer.start();
+}
+
+/** Let the first picture come before the work on the second: it is what people wait for. */
+async function awaitFirstPicture(root: HTMLElement): Promise<void> {
+  const picture = root.querySelector<HTMLImageElement>(".first-picture");
+  if (picture && !picture.complete) {
+    const settled = new Promise((done) => {
+      for (const event of ["load", "error"]) picture.addEventListener(event, done, { once: true });
+    });
+    await Promise.race([settled, new Promise((done) => setTimeout(done, FIRST_PICTURE_MS))]);
+  }
+  await new Promise((done) => setTimeout(done, PAINT_MS));
 }
 
 function readFacts(root: HTMLElement): Facts {
