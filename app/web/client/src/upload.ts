@@ -63,7 +63,7 @@ class Upload {
   }
 
   private isBusy(): boolean {
-    return this.running > 0 || this.waiting.length > 0;
+    return this.settled < this.rows.size;
   }
 
   private async take(files: File[]): Promise<void> {
