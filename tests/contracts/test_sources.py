@@ -17,6 +17,8 @@ TEXTS = [
 MAXIMUM_FILE_LINES = 400
 MAXIMUM_FUNCTION_LINES = 60
 FORBIDDEN_NAMES = {"utils", "helpers", "common", "misc", "core", "base", "manager", "types"}
+# Drawn while a test module is imported, they would name its tests differently in each worker.
+RANDOM_NAMES = {"uuid4", "uuid7", "urandom", "token_hex", "token_bytes", "token_urlsafe"}
 MACHINE_PATHS = re.compile(r"(?<![\w.])/(?:work|home|root|Users|mnt)/")
 
 
@@ -72,3 +74,19 @@ def test_every_module_says_its_place_first():
 
 def test_no_text_names_a_place_of_one_machine():
     assert list_offenders(TEXTS, lambda path: MACHINE_PATHS.search(path.read_text())) == []
+
+
+def draws_at_import(path):
+    """Tell whether a module draws anything by chance when it is imported."""
+    return any(
+        isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in RANDOM_NAMES
+        for statement in ast.parse(path.read_text()).body
+        if isinstance(statement, ast.Assign | ast.AnnAssign)
+        for node in ast.walk(statement)
+    )
+
+
+def test_parallel_workers_collect_equal_tests():
+    tests = [path for path in SOURCES if path.name.startswith("test_")]
+
+    assert list_offenders(tests, draws_at_import) == []
