@@ -29,7 +29,7 @@ def index_object(
     blob = store.write(content)
     register_blob(session, store, blob, at)
     repository = DicomRepository(session)
-    repository.keep_study(
+    repository.keep_series(
         DicomStudyRow(
             study_uid=dataset.StudyInstanceUID,
             patient_id=str(dataset.get("PatientID", "")) or None,
@@ -38,9 +38,7 @@ def index_object(
             study_date=str(dataset.get("StudyDate", "")) or None,
             attributes=json.dumps(study),
             received_at=at,
-        )
-    )
-    repository.keep_series(
+        ),
         DicomSeriesRow(
             id=draw_id(at),
             study_uid=dataset.StudyInstanceUID,
@@ -52,7 +50,7 @@ def index_object(
             channel="dicomweb",
             attributes=json.dumps(level),
             received_at=at,
-        )
+        ),
     )
     series = repository.find_series(SeriesName(dataset.StudyInstanceUID, dataset.SeriesInstanceUID))
     assert series is not None

@@ -2,7 +2,7 @@ from datetime import timedelta
 
 import pytest
 
-from app.audit.repository import AuditRepository
+from app.audit.repository import AuditFilter, AuditRepository
 from app.batch.repository import JobRepository
 from app.batch.service import (
     abandon_chunk,
@@ -30,7 +30,7 @@ from tests.builders.rescoring import (
 
 def list_actions(storage):
     with storage.database.reading() as session:
-        return [row.action for row in AuditRepository(session).list_page(None, 1000)]
+        return [row.action for row in AuditRepository(session).list_page(AuditFilter(), None, 1000)]
 
 
 def test_a_job_is_planned_in_chunks_over_the_cases_of_its_filter(storage, clock):
