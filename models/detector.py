@@ -82,17 +82,7 @@ class Detector:
 
         A scan that cannot be looked at is indeterminate, and spoils no other.
         """
-        return self.examine_prepared([self.prepare(scan) for scan in scans])
-
-    def prepare(self, scan: DecodedScan) -> PreparedScan | str:
-        """Normalize one scan, or say why it cannot be looked at; any thread may call this."""
-        try:
-            return self.pipeline.prepare(scan)
-        except UnscorableScan as error:
-            return str(error)
-
-    def examine_prepared(self, prepared: Sequence[PreparedScan | str]) -> list[Finding]:
-        """Examine scans that were prepared elsewhere, such as in the threads that decode."""
+        prepared = [self._prepare(scan) for scan in scans]
         usable = [each for each in prepared if isinstance(each, PreparedScan)]
         measured = iter(self.pipeline.measure(usable) if usable else ())
         return [
@@ -118,6 +108,13 @@ class Detector:
                     f"check scan {expected.name}: found {found.label} {found.score}, "
                     f"expected {expected.verdict} {expected.score}"
                 )
+
+    def _prepare(self, scan: DecodedScan) -> PreparedScan | str:
+        """Normalize one scan, or say why it cannot be looked at."""
+        try:
+            return self.pipeline.prepare(scan)
+        except UnscorableScan as error:
+            return str(error)
 
     def _conclude(self, measured: MeasuredScan) -> Finding:
         scored = self.pipeline.score_measured(measured)
