@@ -209,9 +209,10 @@ def test_a_deleted_case_leaves_nothing_but_its_audit_entries(session, clock):
         CaseRepository(session).get_case(case_id)
     tables = (UploadRow, InstanceRow, FindingRow, CaseTermRow)
     assert [session.scalar(select(func.count()).select_from(table)) for table in tables] == [0] * 4
-    assert session.scalars(
-        select(AuditEntryRow.action).order_by(AuditEntryRow.sequence)
-    ).all()[-1] == "case_deleted"
+    assert (
+        session.scalars(select(AuditEntryRow.action).order_by(AuditEntryRow.sequence)).all()[-1]
+        == "case_deleted"
+    )
 
 
 def test_audit_entries_of_a_case_hold_no_patient_data(session, clock):
