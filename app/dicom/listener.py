@@ -26,6 +26,7 @@ from app.auth.permissions import Principal
 from app.cases.states import Channel
 from app.dicom.receipts import PROCESSING_FAILURE, describe_failure
 from app.dicom.receiving import Delivery, Receiver
+from app.dicom.sockets import close_sockets_always
 from app.dicom.sop_classes import STORAGE_CLASSES, TRANSFER_SYNTAXES
 from models.errors import AegleError
 
@@ -164,6 +165,7 @@ def _build_entity(rules: ListenerRules) -> AE:
     # Settings of the library are global: this process has one listener.
     _config.LOG_HANDLER_LEVEL = "none"
     _config.STORE_RECV_CHUNKED_DATASET = True
+    close_sockets_always()
     entity = AE(rules.ae_title)
     entity.require_called_aet = True
     entity.require_calling_aet = list(rules.callers)

@@ -24,6 +24,7 @@ from app.dicom.media import (
     name_multipart,
     write_multipart,
 )
+from app.dicom.sockets import close_sockets_always
 from app.dicom.tables import PushRow
 from app.errors import SettingsError
 from app.storage.identifiers import draw_id
@@ -103,6 +104,7 @@ class ObjectSender:
     """Sends one object at a time; follows no redirect, uses no proxy."""
 
     def __init__(self, ae_title: str, transport: httpx2.BaseTransport | None = None) -> None:
+        close_sockets_always()
         self._ae_title = ae_title
         self._client = httpx2.Client(
             timeout=_TIMEOUT_S, trust_env=False, follow_redirects=False, transport=transport

@@ -12,6 +12,7 @@ from pynetdicom.sop_class import CTImageStorage
 from requests import Session
 
 from app.dicom.repository import DicomRepository
+from app.dicom.sockets import close_sockets_always
 from app.settings import Settings
 from app.storage.opening import open_storage
 from tests.builders.listening import CALLER, ListenerProcess
@@ -34,6 +35,7 @@ class Modality(threading.Thread):
         self.acknowledged = []
 
     def run(self):
+        close_sockets_always()
         entity = AE(CALLER)
         entity.add_requested_context(CTImageStorage)
         association = entity.associate("127.0.0.1", self.port, ae_title="AEGLE")

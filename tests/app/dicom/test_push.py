@@ -94,7 +94,6 @@ def test_a_status_of_failure_is_a_refusal():
         ObjectSender("AEGLE").send(PushTarget("pacs", url), CONTENT)
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_no_listener_is_unreachable():
     with pytest.raises(PeerUnreachable):
         ObjectSender("AEGLE").send(PushTarget("pacs", "dicom://PACS@127.0.0.1:9"), CONTENT)
