@@ -2,7 +2,8 @@
 
 None of them looks like a disease. They differ from healthy anatomy in the ways that diseases do:
 a focus brighter or darker, a patch that belongs elsewhere (foreign patch interpolation, Tan et al.
-2020, arXiv 2011.04197), wrong texture, haze over everything, lost sharpness.
+2020, arXiv 2011.04197), wrong texture, haze over everything, lost sharpness, tissue pushed aside, a
+structure that is gone or one too many, coarse noise.
 """
 
 import math
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from models.error_map import blur
 
@@ -81,6 +83,46 @@ def _soften(batch: Batch, generator: torch.Generator) -> Tensor:
     return torch.lerp(batch.image, softened, _draw(batch, 0.2, 0.8, generator))
 
 
+def _push(batch: Batch, generator: torch.Generator) -> Tensor:
+    """Push the surroundings of a place away from it, or pull them in: float32 [B, C, H, W]."""
+    count, _, height, width = batch.foreground.shape
+    focus = blur(_draw_focus(batch, generator), 0.06 * width)
+    focus = focus / focus.amax((2, 3), keepdim=True).clamp_min(1e-6)
+    down, right = torch.gradient(focus[:, 0], dim=(1, 2))
+    uphill = torch.stack([right, down], dim=-1) * width  # [B, H, W, 2], change over the side
+    signs = 1.0 - 2.0 * torch.randint(2, (count, 1, 1, 1), generator=generator)
+    reach = signs * _draw(batch, 0.008, 0.02, generator)
+    identity = torch.eye(2, 3).expand(count, 2, 3)
+    grid = functional.affine_grid(identity, [count, 1, height, width], align_corners=False)
+    return functional.grid_sample(
+        batch.image, grid + reach * uphill, padding_mode="border", align_corners=False
+    )
+
+
+def _erase(batch: Batch, generator: torch.Generator) -> Tensor:
+    """Fill a place with the smooth grey of its surroundings: float32 [B, C, H, W]."""
+    surroundings = blur(batch.image, 0.08 * batch.image.shape[-1])
+    return torch.lerp(batch.image, surroundings, _draw_focus(batch, generator))
+
+
+def _add(batch: Batch, generator: torch.Generator) -> Tensor:
+    """Draw another of a slice's own structures, mirrored, where it is not: float32 [B, C, H, W]."""
+    side = batch.image.shape[-1]
+    mirrored = batch.image.flip(3)
+    detail = mirrored - blur(mirrored, 0.08 * side)
+    strength = _draw(batch, 0.8, 1.6, generator) * _draw_focus(batch, generator)
+    return batch.image + strength * detail
+
+
+def _roughen(batch: Batch, generator: torch.Generator) -> Tensor:
+    """Add coarse noise to a place: float32 [B, C, H, W]."""
+    side = batch.image.shape[-1]
+    cloud = blur(torch.randn(batch.foreground.shape, generator=generator), 0.02 * side)
+    spread = cloud.std((2, 3), keepdim=True).clamp_min(1e-6)
+    strength = _draw(batch, 0.05, 0.15, generator) * _draw_focus(batch, generator)
+    return batch.image + strength * cloud / spread
+
+
 ANOMALIES: dict[str, Callable[[Batch, torch.Generator], Tensor]] = {
     "bright": _brighten,
     "dark": _darken,
@@ -88,7 +130,13 @@ ANOMALIES: dict[str, Callable[[Batch, torch.Generator], Tensor]] = {
     "texture": _swap_texture,
     "haze": _haze,
     "soft": _soften,
+    "mass": _push,
+    "missing": _erase,
+    "added": _add,
+    "rough": _roughen,
 }
+# Those that touch everything; the others have a place.
+DIFFUSE = frozenset({"haze", "soft"})
 
 
 def _draw(batch: Batch, low: float, high: float, generator: torch.Generator) -> Tensor:

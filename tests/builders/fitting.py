@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from models.networks.reconstruction import Network, Reconstruction
 from models.specs import PipelineSpec
 from tests.builders.networks import make_images, make_spec
 from training.fit import FitRun
@@ -34,6 +35,31 @@ class BatchedSlices(MemorySlices):
 
     def read(self, indices: Sequence[int]) -> tuple[Tensor, Tensor]:
         return self.image[list(indices)], self.foreground[list(indices)]
+
+
+class Healer(Network):
+    """Knows every healthy slice by heart and draws the nearest: a perfect detector."""
+
+    def __init__(self, slices: MemorySlices) -> None:
+        super().__init__(1, 32)
+        self.known = torch.nn.Parameter(slices.image, requires_grad=False)
+
+    def forward(self, image, generator=None) -> Reconstruction:
+        del generator
+        apart = (image[:, None] - self.known[None]).abs().mean((2, 3, 4))
+        return Reconstruction(self.known[apart.argmin(1)])
+
+
+class Copier(Network):
+    """Draws what it is shown: no detector at all."""
+
+    def __init__(self) -> None:
+        super().__init__(1, 32)
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+
+    def forward(self, image, generator=None) -> Reconstruction:
+        del generator
+        return Reconstruction(image)
 
 
 class RecordedProgress:

@@ -3,9 +3,9 @@ import torch
 
 from tests.builders.fitting import MemorySlices
 from tests.builders.networks import make_generator
-from training.anomalies import ANOMALIES, Batch, insert_anomaly
+from training.anomalies import ANOMALIES, DIFFUSE, Batch, insert_anomaly
 
-FOCAL = ("bright", "dark", "paste", "texture")
+FOCAL = tuple(kind for kind in ANOMALIES if kind not in DIFFUSE)
 
 
 def make_batch(count: int = 8) -> Batch:

@@ -1,38 +1,11 @@
-import numpy as np
 import pytest
-import torch
 
-from models.networks.reconstruction import Network, Reconstruction
-from tests.builders.fitting import MemorySlices, make_recipe
+from models.networks.reconstruction import Network
+from tests.builders.fitting import Copier, Healer, MemorySlices, make_recipe
 from tests.builders.networks import make_network
 from training.anomalies import ANOMALIES
 from training.recipe import Recipe
-from training.selection import Check, Examiner, compute_separation
-
-
-class Healer(Network):
-    """Knows every healthy slice by heart and draws the nearest: a perfect detector."""
-
-    def __init__(self, slices: MemorySlices) -> None:
-        super().__init__(1, 32)
-        self.known = torch.nn.Parameter(slices.image, requires_grad=False)
-
-    def forward(self, image, generator=None) -> Reconstruction:
-        del generator
-        apart = (image[:, None] - self.known[None]).abs().mean((2, 3, 4))
-        return Reconstruction(self.known[apart.argmin(1)])
-
-
-class Copier(Network):
-    """Draws what it is shown: no detector at all."""
-
-    def __init__(self) -> None:
-        super().__init__(1, 32)
-        self.weight = torch.nn.Parameter(torch.zeros(1))
-
-    def forward(self, image, generator=None) -> Reconstruction:
-        del generator
-        return Reconstruction(image)
+from training.selection import Check, Examiner
 
 
 def examine(network: Network, slices: MemorySlices, recipe: Recipe | None = None) -> Check:
@@ -85,11 +58,3 @@ def test_only_a_variational_network_has_active_latent_dimensions():
 
     assert variational.active_latent is not None
     assert plain.active_latent is None
-
-
-@pytest.mark.parametrize(
-    ("typical", "altered", "expected"),
-    [([0, 1], [2, 3], 1.0), ([2, 3], [0, 1], 0.0), ([1, 1], [1, 1], 0.5), ([0, 2], [1, 3], 0.75)],
-)
-def test_separation_is_the_share_of_pairs_in_the_right_order(typical, altered, expected):
-    assert compute_separation(np.array(typical), np.array(altered)) == expected
