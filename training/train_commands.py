@@ -2,6 +2,7 @@
 
 import os
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -11,15 +12,20 @@ from rich.console import Console
 from rich.table import Table
 
 from models.device import choose_device
+from models.errors import InvalidRecipe
+from training.auto import choose_recipe
+from training.candidates import list_candidates
 from training.card_metrics import measure_for_card
 from training.cohort import Cohort, read_cohort
 from training.device import DeviceName
-from training.distributed import join_group
+from training.distributed import Group, join_group
 from training.duplicates import check_duplicates
 from training.duplicates_command import compare_files
 from training.recipe import list_recipes, read_recipe
-from training.train import TrainingRun, check_place, train_bundle
+from training.train import TrainingRun, TrainingWatch, check_place, train_bundle
 from training.watch import watch_console, watch_curves
+
+AUTO = "auto"
 
 
 def register(app: typer.Typer) -> None:
@@ -38,7 +44,12 @@ def train(
     out: Annotated[
         Path, typer.Option("--out", help="Folder of the new bundle; must not be there.")
     ],
-    recipe: Annotated[str, typer.Option(help="Name of a recipe, or a TOML file.")] = "default",
+    recipe: Annotated[
+        str, typer.Option(help="Name of a recipe, a TOML file, or `auto`: try several.")
+    ] = "default",
+    budget: Annotated[
+        float, typer.Option(min=0.0, help="Minutes that `auto` may take in all.")
+    ] = 15.0,
     seed: Annotated[int, typer.Option(min=0, help="Of every random choice.")] = 0,
     device: Annotated[DeviceName, typer.Option(help="Where the network runs.")] = DeviceName.AUTO,
     modality: Annotated[
@@ -59,13 +70,15 @@ def train(
 
         aegle train cohort/ --out var/bundles/chest
 
+        aegle train cohort/ --recipe auto --budget 15 --out var/bundles/chest
+
         aegle train cohort/ --recipe vae --seed 1 --out var/bundles/vae --modality DX
 
         torchrun --nproc-per-node 2 -m app.cli train cohort/ --out var/bundles/chest
     """
     is_first = os.environ.get("RANK", "0") == "0"
     console = Console(quiet=not is_first, highlight=False, soft_wrap=True)
-    chosen = read_recipe(recipe)
+    chosen = read_recipe("default" if recipe == AUTO else recipe)
     check_place(out)
     scans = read_cohort(cohort)
     if is_first:
@@ -87,8 +100,21 @@ def train(
             is_synthetic=False,
             measure=lambda detector: measure_for_card(detector, scans, seed, watch),
         )
+        if recipe == AUTO:
+            run = _choose(run, group, budget, console, watch)
         digest = train_bundle(run, group, watch)
     console.print(f"{out}: digest {digest}", markup=False)
+
+
+def _choose(
+    run: TrainingRun, group: Group, budget: float, console: Console, watch: TrainingWatch
+) -> TrainingRun:
+    """Give the run with the recipe that the search chose."""
+    if group.size > 1:
+        raise InvalidRecipe("auto tries recipes in one process: start it without torchrun")
+    tools = (time.monotonic, lambda line: console.print(line, markup=False))
+    choice = choose_recipe(run, list_candidates(), 60.0 * budget, tools, watch)
+    return replace(run, recipe=choice.recipe, notes=choice.describe())
 
 
 def _refuse_duplicates(scans: Cohort, console: Console) -> None:

@@ -21,6 +21,7 @@ from training.progress import BarProgress
 from training.train import TrainingWatch
 
 STAGES = {
+    "trials": "try recipes",
     "decode": "decode and normalize",
     "fusion": "learn the healthy scale",
     "calibration": "calibrate",

@@ -1,12 +1,13 @@
 """Frozen features for the perceptual distance: the first blocks of EfficientNet-Lite0.
 
 Later blocks know dogs from cars; up to the fifth they know edges and textures, which serve scans
-too. Batch norm is folded into the convolutions beforehand (`training/perceptual_weights.py`), so
-that the weights are small enough to travel in a bundle and the package they came from stays behind.
+too. Detectors on features that a bundle is compared with go deeper, as their papers do. Batch norm
+is folded into the convolutions beforehand (`training/perceptual_weights.py`), so that the weights
+are small enough to travel in a bundle and the package they came from stays behind.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -41,15 +42,27 @@ BLOCKS = (
     BlockShape(5, 2, 6, 24, 40, is_tapped=False),
     BlockShape(5, 1, 6, 40, 40, is_tapped=True),
 )
+# The same network up to its eleventh block, given away at a quarter, an eighth and a sixteenth.
+DEEP_BLOCKS = (
+    BlockShape(3, 1, 1, 32, 16, is_tapped=False),
+    *BLOCKS[1:],
+    BlockShape(3, 2, 6, 40, 80, is_tapped=False),
+    BlockShape(3, 1, 6, 80, 80, is_tapped=False),
+    BlockShape(3, 1, 6, 80, 80, is_tapped=False),
+    BlockShape(5, 1, 6, 80, 112, is_tapped=False),
+    BlockShape(5, 1, 6, 112, 112, is_tapped=False),
+    BlockShape(5, 1, 6, 112, 112, is_tapped=True),
+)
 
 
 class PerceptualFeatures(nn.Module):
-    """Image to feature maps at a half, a quarter and an eighth of its size; never trained."""
+    """Image to feature maps, with `BLOCKS` at a half, a quarter and an eighth; never trained."""
 
-    def __init__(self) -> None:
+    def __init__(self, shapes: Sequence[BlockShape]) -> None:
         super().__init__()
+        self.shapes = tuple(shapes)
         self.stem = SameConv(3, STEM_CHANNELS, 3, stride=2, groups=1)
-        self.blocks = nn.ModuleList(InvertedResidual(shape) for shape in BLOCKS)
+        self.blocks = nn.ModuleList(InvertedResidual(shape) for shape in shapes)
         self.requires_grad_(requires_grad=False)
 
     def forward(self, image: Tensor) -> list[Tensor]:
@@ -59,13 +72,14 @@ class PerceptualFeatures(nn.Module):
             image: float32 [B, C, H, W], 0..1; other than three channels are averaged to grey.
 
         Returns:
-            float32 [B, 16, H / 2, W / 2], [B, 24, H / 4, W / 4], [B, 40, H / 8, W / 8].
+            float32, of each tapped block its map; with `BLOCKS` [B, 16, H / 2, W / 2],
+            [B, 24, H / 4, W / 4], [B, 40, H / 8, W / 8].
         """
         if image.shape[1] != 3:
             image = image.mean(dim=1, keepdim=True).expand(-1, 3, -1, -1)
         features = functional.relu6(self.stem(image * INPUT_SCALE + INPUT_SHIFT))
         taps = []
-        for block, shape in zip(self.blocks, BLOCKS, strict=True):
+        for block, shape in zip(self.blocks, self.shapes, strict=True):
             features = block(features)
             if shape.is_tapped:
                 taps.append(features)
@@ -111,14 +125,16 @@ class SameConv(nn.Conv2d):
         return super().forward(functional.pad(features, (left, right, top, bottom)))
 
 
-def build_perceptual_features(weights: Mapping[str, Tensor]) -> PerceptualFeatures:
+def build_perceptual_features(
+    weights: Mapping[str, Tensor], shapes: Sequence[BlockShape] = BLOCKS
+) -> PerceptualFeatures:
     """Build the feature network from folded weights.
 
     Raises:
         WeightsMismatch: a weight is missing, unknown or of another shape.
     """
     with torch.device("meta"):
-        features = PerceptualFeatures()
+        features = PerceptualFeatures(shapes)
     try:
         features.load_state_dict(dict(weights), strict=True, assign=True)
     except RuntimeError as error:

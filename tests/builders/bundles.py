@@ -16,7 +16,7 @@ from models.bundle.write import digest_file
 from training.cohort import read_cohort
 from training.distributed import SINGLE
 from training.recipe import Recipe, parse_recipe
-from training.train import TrainingRun, TrainingWatch, train_bundle
+from training.train import SilentWatch, TrainingRun, train_bundle
 
 TINY_RECIPE = """
 name = "tiny"
@@ -72,19 +72,6 @@ calibration = 0.25
 rate = 0.2
 confidence = 0.8
 """
-
-
-class SilentWatch(TrainingWatch):
-    """Watches a training run and says nothing."""
-
-    def begin(self, images_seen: int, images_total: int) -> None:
-        """Take no note."""
-
-    def advance(self, images_seen: int, loss: float) -> None:
-        """Take no note."""
-
-    def note(self, point: object) -> None:
-        """Take no note."""
 
 
 def make_tiny_recipe() -> Recipe:

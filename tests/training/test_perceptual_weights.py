@@ -6,7 +6,7 @@ import torch
 from safetensors.torch import load_file
 
 from models.errors import DigestMismatch, MissingExtra
-from models.networks.perceptual import build_perceptual_features
+from models.networks.perceptual import BLOCKS, DEEP_BLOCKS, build_perceptual_features
 from tests.builders.networks import make_images
 from training import perceptual_weights
 from training.perceptual_weights import (
@@ -22,21 +22,22 @@ needs_extra = pytest.mark.skipif(
 
 
 @needs_extra
-def test_features_are_those_of_the_published_network():
+@pytest.mark.parametrize("shapes", [BLOCKS, DEEP_BLOCKS], ids=["first", "deep"])
+def test_features_are_those_of_the_published_network(shapes):
     package = pytest.importorskip("efficientnet_lite_pytorch", reason="the oracle is not installed")
     published = package.EfficientNet.from_name("efficientnet-lite0").eval()
     published.load_state_dict(perceptual_weights._load_published(find_published_weights()))
     image = make_images(2, size_px=64, channels=3)
 
-    found = load_perceptual_features()(image)
+    found = load_perceptual_features(shapes)(image)
 
     with torch.no_grad():
         hidden = (image * 255 - 127) / 128
         hidden = published._swish(published._bn0(published._conv_stem(hidden)))
         expected = []
-        for index in range(5):
+        for index, shape in enumerate(shapes):
             hidden = published._blocks[index](hidden)
-            if index in {0, 2, 4}:
+            if shape.is_tapped:
                 expected.append(hidden)
     for own, theirs in zip(found, expected, strict=True):
         torch.testing.assert_close(own, theirs, atol=1e-3, rtol=1e-4)

@@ -7,11 +7,11 @@ from safetensors.torch import load_file
 from models.bundle.layout import WEIGHTS
 from models.bundle.read import read_bundle
 from models.errors import BundleError, InvalidCohort, TooFewHealthyScans, TrainingError
-from tests.builders.bundles import SilentWatch, make_tiny_run, train_tiny_bundle
+from tests.builders.bundles import make_tiny_run, train_tiny_bundle
 from tests.builders.cohorts import Row, make_picture, write_cohort, write_picture
 from training.cohort import read_cohort
 from training.distributed import SINGLE
-from training.train import compute_cohort_digest, split_cohort, train_bundle
+from training.train import SilentWatch, compute_cohort_digest, split_cohort, train_bundle
 
 
 class RecordedWatch(SilentWatch):

@@ -2,12 +2,12 @@ import pytest
 import torch
 
 from models.errors import WeightsMismatch
-from models.networks.perceptual import PerceptualFeatures, build_perceptual_features
+from models.networks.perceptual import BLOCKS, PerceptualFeatures, build_perceptual_features
 from tests.builders.networks import make_generator, make_images
 
 
 def make_features() -> PerceptualFeatures:
-    shapes = {name: t.shape for name, t in PerceptualFeatures().state_dict().items()}
+    shapes = {name: t.shape for name, t in PerceptualFeatures(BLOCKS).state_dict().items()}
     generator = make_generator()
     return build_perceptual_features(
         {name: 0.2 * torch.randn(shape, generator=generator) for name, shape in shapes.items()}
@@ -45,7 +45,7 @@ def test_gradients_reach_the_image_and_no_weight():
 
 @pytest.mark.parametrize("change", ["missing", "unknown", "reshaped"])
 def test_weights_that_do_not_fit_are_refused(change):
-    weights = PerceptualFeatures().state_dict()
+    weights = PerceptualFeatures(BLOCKS).state_dict()
     if change == "missing":
         del weights["stem.bias"]
     elif change == "unknown":
