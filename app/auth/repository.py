@@ -96,6 +96,16 @@ class AccessRepository:
         statement = update(SessionRow).where(SessionRow.token_sha256 == token_sha256)
         self.session.execute(statement.values(last_seen_at=at))
 
+    def keep_search(self, token_sha256: str, text: str) -> None:
+        """Note what a session searched for."""
+        statement = update(SessionRow).where(SessionRow.token_sha256 == token_sha256)
+        self.session.execute(statement.values(search_text=text))
+
+    def find_search(self, token_sha256: str) -> str:
+        """Give what a session searched for last; empty for nothing."""
+        query = select(SessionRow.search_text).where(SessionRow.token_sha256 == token_sha256)
+        return self.session.scalar(query) or ""
+
     def end_session(self, token_sha256: str) -> None:
         """Forget a session."""
         self.session.execute(delete(SessionRow).where(SessionRow.token_sha256 == token_sha256))

@@ -45,7 +45,7 @@ class UserRow(Table):
 
 
 class SessionRow(Table):
-    """A browser that a person has logged in with."""
+    """A browser that a person has logged in with; `search_text` is the worklist's last search."""
 
     __tablename__ = "sessions"
 
@@ -53,6 +53,7 @@ class SessionRow(Table):
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
     created_at: Mapped[datetime]
     last_seen_at: Mapped[datetime]
+    search_text: Mapped[str] = mapped_column(String(128), default="")
 
 
 class SetupSecretRow(Table):

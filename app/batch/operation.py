@@ -7,6 +7,7 @@ from app.batch.orders import NewJob
 from app.batch.repository import CaseNote, JobRepository
 from app.batch.schemas import JobList, JobView, RescoreBody
 from app.batch.service import cancel_job, create_job
+from app.batch.states import JobState
 from app.batch.tasks import JobRunner
 from app.bundles.folder import BundleFolder
 from app.bundles.repository import BundleRepository
@@ -68,10 +69,12 @@ class JobOperator:
         with self._storage.database.reading() as session:
             return JobView.build(JobRepository(session).get(job_id), self._clock.now())
 
-    def list_jobs(self, before: UUID | None, limit: int) -> JobList:
-        """Give a page of jobs, the newest first."""
+    def list_jobs(
+        self, before: UUID | None, limit: int, state: JobState | None, bundle: str | None
+    ) -> JobList:
+        """Give a page of jobs, the newest first, in a state and under a bundle if one is given."""
         with self._storage.database.reading() as session:
-            rows = JobRepository(session).list_page(before, limit + 1)
+            rows = JobRepository(session).list_page(before, limit + 1, state, bundle)
             items = [JobView.build(row, self._clock.now()) for row in rows[:limit]]
         return JobList(items=items, next_cursor=items[-1].id.hex if len(rows) > limit else None)
 

@@ -52,9 +52,15 @@ class JobRepository:
             raise JobNotFound
         return row
 
-    def list_page(self, before: UUID | None, limit: int) -> Sequence[JobRow]:
-        """List jobs, the newest first, older than `before`."""
+    def list_page(
+        self, before: UUID | None, limit: int, state: JobState | None, bundle: str | None
+    ) -> Sequence[JobRow]:
+        """List jobs, the newest first, older than `before`, in a state and under a bundle."""
         query = select(JobRow).order_by(JobRow.id.desc()).limit(limit)
+        if state is not None:
+            query = query.where(JobRow.state == state)
+        if bundle is not None:
+            query = query.where(JobRow.bundle_digest == bundle)
         if before is not None:
             query = query.where(JobRow.id < before)
         return self.session.scalars(query).all()

@@ -10,6 +10,7 @@ from app.auth.access import CanReadJobs, CanRunJobs
 from app.batch.events import stream_job
 from app.batch.operation import JobOperator
 from app.batch.schemas import FailureList, FlipList, JobList, JobView, RescoreBody
+from app.batch.states import JobState
 from app.batch.tables import FailureRow, FlipRow
 from app.error_handlers import describe_errors
 from app.errors import InvalidCursor
@@ -54,10 +55,15 @@ def rescore_cases(
 
 @router.get("", responses=describe_errors(400, 401, 403, 422, 429, 503))
 def list_jobs(
-    _caller: CanReadJobs, operator: TheOperator, limit: Limit = 50, cursor: Cursor = None
+    _caller: CanReadJobs,
+    operator: TheOperator,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+    status: JobState | None = None,
+    bundle: Annotated[str | None, Query(pattern="^[0-9a-f]{64}$")] = None,
 ) -> JobList:
     """Give a page of jobs, the newest first."""
-    return operator.list_jobs(_read_cursor(cursor), limit)
+    return operator.list_jobs(read_cursor(cursor), limit, status, bundle)
 
 
 @router.get("/{job_id}", responses=describe_errors(*_ERRORS))
@@ -81,7 +87,7 @@ def list_flips(
     cursor: Cursor = None,
 ) -> FlipList:
     """Give a page of the cases whose verdict changes, with both scores."""
-    rows = operator.list_notes(FlipRow, job_id, _read_cursor(cursor), limit + 1)
+    rows = operator.list_notes(FlipRow, job_id, read_cursor(cursor), limit + 1)
     return FlipList.build(rows, limit)
 
 
@@ -94,7 +100,7 @@ def list_failures(
     cursor: Cursor = None,
 ) -> FailureList:
     """Give a page of the cases that cannot be scored, each with its reason."""
-    rows = operator.list_notes(FailureRow, job_id, _read_cursor(cursor), limit + 1)
+    rows = operator.list_notes(FailureRow, job_id, read_cursor(cursor), limit + 1)
     return FailureList.build(rows, limit)
 
 
@@ -111,7 +117,12 @@ def follow_job(
     )
 
 
-def _read_cursor(cursor: str | None) -> UUID | None:
+def read_cursor(cursor: str | None) -> UUID | None:
+    """Give the id that a page begins behind.
+
+    Raises:
+        InvalidCursor: it is none of ours.
+    """
     try:
         return None if cursor is None else UUID(hex=cursor)
     except ValueError:

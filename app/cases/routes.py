@@ -51,7 +51,7 @@ FindCandidate = Callable[[Session], str | None]
 class PageOrder(BaseModel):
     """Order and page of the worklist."""
 
-    sort: Literal["score", "time", "age"] = "time"
+    sort: Literal["score", "time", "age", "modality"] = "time"
     limit: int = Field(default=50, ge=1, le=MAX_PAGE)
     cursor: Annotated[str, Field(max_length=512)] | None = None
 

@@ -16,7 +16,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, select, tuple_
+from sqlalchemy import ColumnElement, Select, func, select, tuple_
 
 from app.cases.states import CaseState, ReviewState
 from app.cases.tables import CaseRow, CaseTermRow
@@ -25,6 +25,8 @@ from app.errors import InvalidCursor
 
 MAX_PAGE = 200
 BROAD_COUNT = 2000
+# None compares with nothing; the empty word is behind all others in a falling order.
+_MODALITY = func.coalesce(CaseRow.modality, "")
 
 
 class Sort(StrEnum):
@@ -36,6 +38,8 @@ class Sort(StrEnum):
     """The newest first."""
     AGE = "age"
     """Those that wait longest first."""
+    MODALITY = "modality"
+    """By modality, pictures without one last; of each the flagged and strangest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,32 +139,45 @@ def begin_after(page: Page, row: CaseRow) -> Page:
     return replace(page, cursor=_write_cursor(page, row))
 
 
-def _find_key(sort: Sort) -> tuple[Any, Any]:
+def _find_key(sort: Sort) -> tuple[Any, ...]:
     if sort is Sort.SCORE:
         return (CaseRow.rank_score, CaseRow.id)
+    if sort is Sort.MODALITY:
+        return (_MODALITY, CaseRow.rank_score, CaseRow.id)
     return (CaseRow.received_at, CaseRow.id)
 
 
 def _write_cursor(page: Page, last: CaseRow) -> str:
-    is_score = page.sort is Sort.SCORE
-    value = last.rank_score if is_score else last.received_at.isoformat(timespec="microseconds")
-    content = json.dumps([_digest(page), value, last.id.hex], separators=(",", ":"))
+    values: list[str | float] = [last.received_at.isoformat(timespec="microseconds")]
+    if page.sort is Sort.SCORE:
+        values = [last.rank_score]
+    elif page.sort is Sort.MODALITY:
+        values = [last.modality or "", last.rank_score]
+    content = json.dumps([_digest(page), *values, last.id.hex], separators=(",", ":"))
     return base64.urlsafe_b64encode(content.encode()).decode()
 
 
-def _read_cursor(page: Page) -> tuple[float | datetime, UUID]:
+def _read_cursor(page: Page) -> tuple[str | float | datetime | UUID, ...]:
     try:
-        digest, value, identifier = json.loads(base64.urlsafe_b64decode(page.cursor or ""))
+        digest, *values, identifier = json.loads(base64.urlsafe_b64decode(page.cursor or ""))
         if digest != _digest(page):
             raise InvalidCursor("the cursor belongs to another filter or sort")
-        if page.sort is Sort.SCORE:
-            return float(value), UUID(hex=identifier)
-        instant = datetime.fromisoformat(value)
-        if instant.tzinfo is None:
-            raise InvalidCursor
-        return instant, UUID(hex=identifier)
+        return (*_read_values(page.sort, values), UUID(hex=identifier))
     except (binascii.Error, ValueError, TypeError, AttributeError):
         raise InvalidCursor from None
+
+
+def _read_values(sort: Sort, values: Sequence[Any]) -> tuple[str | float | datetime, ...]:
+    if sort is Sort.MODALITY:
+        modality, score = values
+        return str(modality), float(score)
+    (value,) = values
+    if sort is Sort.SCORE:
+        return (float(value),)
+    instant = datetime.fromisoformat(value)
+    if instant.tzinfo is None:
+        raise InvalidCursor
+    return (instant,)
 
 
 def _digest(page: Page) -> str:

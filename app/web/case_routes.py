@@ -18,8 +18,9 @@ from app.cases.worklist import begin_after
 from app.web.case_page import read_case, read_reviews
 from app.web.pages import Pages, ThePages
 from app.web.reading import Reader
+from app.web.searches import TheSearch
 from app.web.worklist import SHOWN_FILTERS, link_case, link_page
-from app.web.worklist_routes import build_page
+from app.web.worklist_routes import build_page, find_text
 
 router = APIRouter(prefix="/cases/{case_id}", include_in_schema=False)
 
@@ -85,17 +86,19 @@ def take_review_back(
 
 
 @router.get("/next")
-def go_on(_caller: CanReadCases, case_id: UUID, pages: ThePages, filters: Filters) -> Response:
+def go_on(
+    _caller: CanReadCases, case_id: UUID, pages: ThePages, filters: Filters, search: TheSearch
+) -> Response:
     """Lead to the next case of the list that nobody has reviewed."""
-    found = _find_next(pages, case_id, filters)
+    found = _find_next(pages, case_id, filters, find_text(filters, search))
     address = link_case(found, filters) if found else link_page("/worklist", filters)
     return RedirectResponse(address, status_code=HTTPStatus.SEE_OTHER)
 
 
-def _find_next(pages: Pages, case_id: UUID, filters: dict[str, str]) -> UUID | None:
+def _find_next(pages: Pages, case_id: UUID, filters: dict[str, str], text: str) -> UUID | None:
     """Find the next unreviewed case behind this one, else the first of the list."""
     wanted = {"sort": "score", "status": CaseState.SCORED.value, **filters, "review": "none"}
-    page = build_page(wanted, "", "", limit=2)
+    page = build_page(wanted, text, "", limit=2)
     with pages.storage.database.reading() as session:
         repository = CaseRepository(session)
         behind = repository.list_page(begin_after(page, repository.get_case(case_id))).rows

@@ -11,7 +11,8 @@ from app.cases.worklist import CasePage
 from app.web.words import tell_age, tell_failure, tell_name, tell_share_below
 
 PAGE_SIZE = 50
-# What stands in addresses; what people search for never does.
+# What stands in addresses; of what people search for, only that there is something kept.
+KEPT_SEARCH = "search"
 SHOWN_FILTERS = (
     "verdict",
     "review",
@@ -22,6 +23,7 @@ SHOWN_FILTERS = (
     "received_from",
     "received_before",
     "sort",
+    KEPT_SEARCH,
 )
 VIEWS: tuple[tuple[str, dict[str, str]], ...] = (
     ("To review", {"review": "none"}),

@@ -13,7 +13,9 @@ from app.cases.routes import CaseSearch
 from app.cases.worklist import Page
 from app.errors import InvalidRequest
 from app.web.pages import Pages, ThePages
+from app.web.searches import KeptSearch, TheSearch
 from app.web.worklist import (
+    KEPT_SEARCH,
     PAGE_SIZE,
     SHOWN_FILTERS,
     WorklistView,
@@ -45,19 +47,25 @@ class RowsForm(BaseModel):
 
 
 @router.get("/worklist")
-def show_worklist(caller: CanReadCases, request: Request, pages: ThePages) -> HTMLResponse:
+def show_worklist(
+    caller: CanReadCases, request: Request, pages: ThePages, search: TheSearch
+) -> HTMLResponse:
     """Show the cases, flagged ones first."""
-    view = _list(pages, choose_filters(request.query_params), "", "")
+    filters = choose_filters(request.query_params)
+    view = _list(pages, filters, find_text(filters, search), "")
     pages.note_page(caller, "worklist")
     return pages.show(request, caller, "worklist.html.j2", "Worklist", view=view)
 
 
 @router.post("/worklist/rows")
 def show_rows(
-    caller: CanReadCases, pages: ThePages, form: Annotated[RowsForm, Form()]
+    caller: CanReadCases, pages: ThePages, search: TheSearch, form: Annotated[RowsForm, Form()]
 ) -> HTMLResponse:
     """Show another page of the list, other filters, or what was searched for."""
-    filters = {name: getattr(form, name) for name in SHOWN_FILTERS if getattr(form, name)}
+    filters = {name: value for name, value in form if name in SHOWN_FILTERS and value}
+    if form.text.strip() and search.is_possible:
+        search.keep(form.text.strip())
+        filters[KEPT_SEARCH] = "kept"
     view = _list(pages, filters, form.text, form.cursor)
     pages.note_page(caller, "worklist")
     answer = pages.show_part("worklist_rows.html.j2", view=view)
@@ -71,6 +79,11 @@ def choose_filters(given: Mapping[str, str]) -> dict[str, str]:
     return {"sort": "score", **chosen} if chosen or "all" in given else dict(FIRST_FILTERS)
 
 
+def find_text(filters: Mapping[str, str], search: KeptSearch) -> str:
+    """Give what the list was searched for, where its address says that something is kept."""
+    return search.find() if KEPT_SEARCH in filters and search.is_possible else ""
+
+
 def build_page(filters: Mapping[str, str], text: str, cursor: str, limit: int = PAGE_SIZE) -> Page:
     """Give the page of the list that is asked for.
 
@@ -78,6 +91,7 @@ def build_page(filters: Mapping[str, str], text: str, cursor: str, limit: int = 
         InvalidRequest: a filter is none of ours.
     """
     values: dict[str, Any] = {**filters, "limit": limit}
+    values.pop(KEPT_SEARCH, None)
     if text.strip():
         values["text"] = text.strip()
     if cursor:

@@ -20,7 +20,7 @@ from app.storage.repository import BlobRepository
 
 BUNDLE = "b" * 64
 OTHER_BUNDLE = "c" * 64
-MODALITIES = ("MR", "CT", "CR", "DX", "MG")
+MODALITIES = ("MR", "CT", "CR", "DX", None)
 SENDER = "key:00000000-0000-0000-0000-000000000001"
 
 

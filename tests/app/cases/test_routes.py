@@ -111,7 +111,7 @@ def test_only_readers_search(client):
     assert client.post(f"{CASES}/search", json={}, headers=sender).status_code == 403
 
 
-@pytest.mark.parametrize("sort", ["score", "time", "age"])
+@pytest.mark.parametrize("sort", ["score", "time", "age", "modality"])
 def test_pages_give_every_case_once_in_order(client, sort):
     sent = {send(client, site=f"pages-{sort}")["id"] for _ in range(5)}
     seen, cursor = [], None
@@ -124,7 +124,7 @@ def test_pages_give_every_case_once_in_order(client, sort):
         if cursor is None:
             break
 
-    key = {"score": "score", "time": "received_at", "age": "received_at"}[sort]
+    key = {"time": "received_at", "age": "received_at"}.get(sort, "score")
     values = [item[key] for item in seen]
     assert {item["id"] for item in seen} == sent
     assert values == sorted(values, reverse=sort != "age")

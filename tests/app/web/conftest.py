@@ -30,17 +30,17 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def site(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """A service with a typical, some anomalous and an indeterminate case."""
+    """A service with ten cases of every verdict, one of them with markup in its names."""
     if reason := tell_why_not():
         pytest.skip(reason)
     folder = tmp_path_factory.mktemp("site")
     with run_site(make_settings(folder, bundle=tiny_bundle)) as site:
-        for number in range(6):
+        for number in range(8):
             picture = encode_picture(draw_scan(900 + number, has_lesion=number % 2 == 0), "png")
             site.send(picture, patient_id=f"P{number // 2}", patient_name=f"Doe^Case{number}")
         grey = draw_scan(950, has_lesion=False)
         colored = np.stack([grey, grey // 2, grey // 4], axis=-1)
-        site.send(encode_picture(colored, "png"), patient_name="Roe^Colour")
+        site.send(encode_picture(colored, "png"), patient_name="Roe^Colour", modality="XC")
         site.send(
             make_dicom(draw_scan(960, has_lesion=True), PatientName=MARKUP, PatientID="<P9>"),
             accession='"><script>alert(1)</script>',

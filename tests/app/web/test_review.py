@@ -8,9 +8,10 @@ from tests.builders.sites import Site, await_viewer, open_context
 ALL = "/worklist?all=1&sort=score"
 
 
-def test_a_reader_opens_judges_notes_undoes_and_goes_on_by_keyboard_alone(page: Page, site: Site):
+def test_ten_cases_are_opened_judged_noted_and_undone_by_keyboard_alone(page: Page, site: Site):
     page.goto(ALL)
     count = page.locator("[data-list] tbody tr").count()
+    assert count == 10
     page.keyboard.press("j")
     page.keyboard.press("Enter")
     judged = []

@@ -14,7 +14,7 @@ export function onKey(key: string, act: Act): void {
 /** Begin to listen. */
 export function listenToKeys(): void {
   document.addEventListener("keydown", (event) => {
-    if (event.key === "Escape") leaveField();
+    if (event.key === "Escape") leaveField(event);
     if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event)) return;
     if (document.querySelector("dialog[open]")) return;
     const name = takePrefix() + event.key;
@@ -55,7 +55,9 @@ function isTyping(event: KeyboardEvent): boolean {
   return target instanceof HTMLTextAreaElement || target.isContentEditable;
 }
 
-function leaveField(): void {
+function leaveField(event: KeyboardEvent): void {
   const focused = document.activeElement;
+  // Browsers empty a search field by this key: what was searched for shall stay.
+  if (focused instanceof HTMLInputElement && focused.type === "search") event.preventDefault();
   if (focused instanceof HTMLElement && focused.matches("input, textarea, select")) focused.blur();
 }
