@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from queue import SimpleQueue
 from typing import TypeVar
@@ -32,6 +32,17 @@ def decode_parts(parts: Sequence[Part], limits: DecodeLimits) -> DecodedScan:
     return decode_series(parts, limits)
 
 
+def decode_bounded(decoder: BoundedDecoder, parts: Sequence[Part]) -> DecodedScan:
+    """Do what `decode_parts` does in a bounded child process.
+
+    Raises:
+        DecodeError: the files give no scan.
+    """
+    if len(parts) == 1 and not isinstance(parts[0], ZipPart):
+        return decoder.decode(parts[0])
+    return decoder.decode(parts)
+
+
 @contextmanager
 def open_decoders(workers: int, limits: DecodeLimits) -> Iterator[Decode]:
     """Give a function that decodes in whichever bounded child process is free.
@@ -47,9 +58,7 @@ def open_decoders(workers: int, limits: DecodeLimits) -> Iterator[Decode]:
     def decode(parts: Sequence[Part]) -> DecodedScan:
         decoder = free.get()
         try:
-            if len(parts) == 1 and not isinstance(parts[0], ZipPart):
-                return decoder.decode(parts[0])
-            return decoder.decode(parts)
+            return decode_bounded(decoder, parts)
         finally:
             free.put(decoder)
 
@@ -64,10 +73,17 @@ def map_in_order(
 ) -> Iterator[Outcome]:
     """Do the work in as many threads, never more than two items each ahead of the reader."""
     with ThreadPoolExecutor(max(1, workers)) as pool:
-        ahead: deque[Future[Outcome]] = deque()
-        for item in items:
-            ahead.append(pool.submit(work, item))
-            if len(ahead) > 2 * workers:
-                yield ahead.popleft().result()
-        while ahead:
+        yield from drain_in_order(pool, work, items, workers)
+
+
+def drain_in_order(
+    pool: Executor, work: Callable[[Item], Outcome], items: Iterable[Item], workers: int
+) -> Iterator[Outcome]:
+    """Do the work in a pool of so many workers, never more than two items each ahead."""
+    ahead: deque[Future[Outcome]] = deque()
+    for item in items:
+        ahead.append(pool.submit(work, item))
+        if len(ahead) > 2 * workers:
             yield ahead.popleft().result()
+    while ahead:
+        yield ahead.popleft().result()

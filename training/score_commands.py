@@ -12,10 +12,9 @@ from rich.progress import track
 from models.decoding.limits import DecodeLimits
 from models.detector import Detector
 from models.device import choose_device
-from training.device import DeviceName, count_processors
-from training.pictures import write_picture
-from training.scan_stream import open_decoders
-from training.score_files import ScoredFile, score_files
+from training.device import DeviceName
+from training.score_files import ScoredFile, list_sources
+from training.scorers import ScorerSpec, choose_workers, open_scorers
 
 UNREADABLE_STATUS = 2
 
@@ -54,19 +53,16 @@ def score(
     if pictures is not None:
         pictures.mkdir(parents=True, exist_ok=True)
     console = Console(highlight=False, soft_wrap=True)
-    limits, workers = DecodeLimits(), count_processors()
+    limits = DecodeLimits()
+    spec = ScorerSpec(bundle, choose_device(device), limits, pictures)
     unread = 0
-    # The decoders start while the bundle is loaded.
-    with open_decoders(workers, limits) as decode:
-        detector = Detector.load(bundle, choose_device(device))
-        for scored in score_files(detector, paths, limits, decode, workers):
+    with open_scorers(spec, choose_workers(paths)) as score_all:
+        for scored in score_all(list_sources(paths, limits)):
             unread += scored.error is not None
             if as_json:
-                typer.echo(json.dumps(scored.to_json(detector.digest), allow_nan=False))
+                typer.echo(json.dumps(scored.to_json(), allow_nan=False))
             else:
                 console.print(make_printable(_describe(scored)), markup=False)
-            if pictures is not None:
-                _draw(scored, pictures)
     if unread:
         raise typer.Exit(UNREADABLE_STATUS)
 
@@ -108,22 +104,16 @@ def make_printable(line: str) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in line)
 
 
-def _draw(scored: ScoredFile, folder: Path) -> None:
-    if scored.finding is not None and scored.scan is not None:
-        label = scored.finding.verdict.label
-        write_picture(scored.finding, folder / f"{scored.scan.sha256[:16]}-{label}.png")
-
-
 def _describe(scored: ScoredFile) -> str:
-    if scored.finding is None:
+    if scored.verdict is None:
         code = scored.error.code if scored.error else ""
         return f"{scored.path}  unreadable  {code}: {scored.error}"
-    verdict = scored.finding.verdict
+    verdict = scored.verdict
     numbers = [
         f"score {verdict.score:.3f}" if verdict.score is not None else "",
         f"p {verdict.p_value:.4f}" if verdict.p_value is not None else "",
         f"threshold {verdict.threshold:.3f}" if verdict.threshold is not None else "",
-        f"regions {len(scored.finding.regions)}",
+        f"regions {len(scored.regions)}",
         verdict.reason,
     ]
     return "  ".join([scored.path, verdict.label, *(text for text in numbers if text)])

@@ -1,4 +1,4 @@
-"""Files, folders, series and zips to findings, one after the other, whatever some of them hold."""
+"""Files, folders, series and zips to lines of `aegle score`, whatever some of them hold."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -6,46 +6,17 @@ from pathlib import Path
 
 from models.decoding.limits import DecodeLimits
 from models.decoding.part import Part
-from models.decoding.scan import DecodedScan
 from models.decoding.series import ScanSource, find_scans
-from models.detector import Detector, Finding
+from models.detector import Detector
 from models.errors import DecodeError, NoPixels
-from models.reconstruct import fixed_threads
-from training.scan_stream import Decode, map_in_order
+from models.regions import Region
+from models.verdict import Verdict
+from training.pictures import write_picture
+from training.scan_stream import Decode
 
 
 @dataclass(frozen=True, slots=True)
-class ScoredFile:
-    """What came of one scan: a finding, or the error that kept it from being read."""
-
-    path: str
-    scan: DecodedScan | None
-    finding: Finding | None
-    error: DecodeError | None
-
-    def to_json(self, digest: str) -> dict[str, object]:
-        """Give the fields of one line of `aegle score --json`."""
-        if self.scan is None or self.finding is None:
-            return {
-                "path": self.path,
-                "error": {"code": _code(self.error), "text": str(self.error)},
-            }
-        verdict = self.finding.verdict
-        return {
-            "path": self.path,
-            "sha256": self.scan.sha256,
-            "score": verdict.score,
-            "p_value": verdict.p_value,
-            "verdict": verdict.label,
-            "reason": verdict.reason,
-            "threshold": verdict.threshold,
-            "regions": [asdict(region) for region in self.finding.regions],
-            "bundle": digest,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class _Source:
+class FileSource:
     """A scan to read, or the error that listing its folder or zip met."""
 
     path: str
@@ -53,55 +24,77 @@ class _Source:
     error: DecodeError | None = None
 
 
-def score_files(
-    detector: Detector,
-    paths: Iterable[Path],
-    limits: DecodeLimits,
-    decode: Decode,
-    workers: int,
-) -> Iterator[ScoredFile]:
-    """Score every scan under the paths, in order, as many at once as there are workers.
+@dataclass(frozen=True, slots=True)
+class ScoredFile:
+    """What came of one scan: a verdict under a bundle, or the error that kept it from being read.
 
-    Args:
-        detector: a loaded bundle.
-        paths: files, folders, zips.
-        limits: of what is listed.
-        decode: from `open_decoders`, with as many decoders as there are workers.
-        workers: threads; none lets torch start threads of its own, which would only get in each
-            other's way.
+    `bundle` is the digest; `sha256` and `bundle` are empty for a scan that was not read.
     """
 
-    def score(source: _Source) -> ScoredFile:
-        if source.error is not None:
-            return ScoredFile(source.path, None, None, source.error)
-        try:
-            scan = decode(source.parts)
-        except DecodeError as error:
-            return ScoredFile(source.path, None, None, error)
-        return ScoredFile(source.path, scan, detector.examine([scan])[0], None)
+    path: str
+    sha256: str = ""
+    bundle: str = ""
+    verdict: Verdict | None = None
+    regions: tuple[Region, ...] = ()
+    error: DecodeError | None = None
 
-    with fixed_threads():
-        yield from map_in_order(score, _list_sources(paths, limits), workers)
+    def to_json(self) -> dict[str, object]:
+        """Give the fields of one line of `aegle score --json`."""
+        if self.verdict is None:
+            code = self.error.code if self.error is not None else ""
+            return {"path": self.path, "error": {"code": code, "text": str(self.error)}}
+        return {
+            "path": self.path,
+            "sha256": self.sha256,
+            "score": self.verdict.score,
+            "p_value": self.verdict.p_value,
+            "verdict": self.verdict.label,
+            "reason": self.verdict.reason,
+            "threshold": self.verdict.threshold,
+            "regions": [asdict(region) for region in self.regions],
+            "bundle": self.bundle,
+        }
 
 
-def _list_sources(paths: Iterable[Path], limits: DecodeLimits) -> Iterator[_Source]:
+def list_sources(paths: Iterable[Path], limits: DecodeLimits) -> Iterator[FileSource]:
+    """Find every scan under the paths, in order; what cannot be listed is one source too."""
     for path in paths:
         is_empty = True
         try:
             for found in find_scans(path, limits):
                 is_empty = False
-                yield _Source(_name(found), found.parts)
+                yield FileSource(_name(found), found.parts)
             if is_empty:
-                yield _Source(str(path), (), NoPixels("there is no scan in here"))
+                yield FileSource(str(path), (), NoPixels("there is no scan in here"))
         except DecodeError as error:
-            yield _Source(str(path), (), error)
+            yield FileSource(str(path), (), error)
+
+
+def score_source(
+    detector: Detector, decode: Decode, source: FileSource, pictures: Path | None
+) -> ScoredFile:
+    """Decode and score one scan.
+
+    Args:
+        detector: a loaded bundle.
+        decode: gives the scan of the files; from `open_decoders`.
+        source: the scan's files.
+        pictures: folder for a picture of the scan, named by its SHA-256; None draws none.
+    """
+    if source.error is not None:
+        return ScoredFile(source.path, error=source.error)
+    try:
+        scan = decode(source.parts)
+    except DecodeError as error:
+        return ScoredFile(source.path, error=error)
+    (finding,) = detector.examine([scan])
+    verdict = finding.verdict
+    if pictures is not None:
+        write_picture(finding, pictures / f"{scan.sha256[:16]}-{verdict.label}.png")
+    return ScoredFile(source.path, scan.sha256, detector.digest, verdict, finding.regions)
 
 
 def _name(found: ScanSource) -> str:
     """Give the path of a file; of a series or a zip's entry the label that tells where it lies."""
     first = found.parts[0]
     return str(first) if len(found.parts) == 1 and isinstance(first, Path) else found.label
-
-
-def _code(error: DecodeError | None) -> str:
-    return error.code if error is not None else ""

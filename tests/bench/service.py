@@ -11,17 +11,15 @@ from statistics import mean, median
 import numpy as np
 import torch
 
-from models.bundle.card import CardFacts
 from models.decoding.decode import decode_scan
 from models.decoding.limits import DecodeLimits
 from models.detector import Detector
 from models.reconstruct import fixed_threads
 from tests.bench.ratio import Ratio, compare_rates
-from tests.bench.scoring import build_default_detector
+from tests.bench.scoring import publish_default_bundle
 from tests.builders.cohorts import make_picture
 from tests.builders.pictures import encode_picture
 from tests.builders.processes import ServiceProcess
-from training.publish import publish_bundle
 
 RATE = "service, 16 connections, against a bare loop"
 TAIL = "slowest of 100 uploads, against the mean time of one alone"
@@ -107,15 +105,6 @@ class Pictures:
         seeds = range(self._drawn, self._drawn + count)
         self._drawn += count
         return [encode_picture(make_picture(seed, SIDE_PX), "jpeg", quality=90) for seed in seeds]
-
-
-def publish_default_bundle(folder: Path) -> Path:
-    """Publish a bundle of the default recipe around a network that was never fitted."""
-    detector = build_default_detector(folder.parent)
-    side = detector.pipeline.spec.normalize.size_px
-    average = np.mean([make_picture(seed, side) for seed in range(8)], axis=0) / 255.0
-    publish_bundle(detector, average.astype(np.float32), CardFacts((), {}, {}, 0), folder)
-    return folder
 
 
 def upload(service: ServiceProcess, files: Sequence[bytes], connections: int) -> Uploads:

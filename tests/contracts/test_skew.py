@@ -17,8 +17,8 @@ from training.cohort import read_cohort
 from training.dataset import decode_cohort_scan
 from training.examination import Examiner
 from training.healthy import measure_fold
-from training.scan_stream import open_decoders
-from training.score_files import score_files
+from training.score_files import list_sources
+from training.scorers import ScorerSpec, open_scorers
 from training.slice_cache import SliceCacheSpec, open_slice_cache
 
 # Bundles on one device: the code is the same, so are the scores.
@@ -53,6 +53,10 @@ def assert_same(found, expected):
         assert abs(one.verdict.score - other.verdict.score) <= SCORE_TOLERANCE
         assert one.verdict.p_value == other.verdict.p_value
         assert one.regions == other.regions
+
+
+def assert_same_maps(found, expected):
+    for one, other in zip(found, expected, strict=True):
         assert torch.equal(one.scored.region_map, other.scored.region_map)
 
 
@@ -68,6 +72,7 @@ def test_the_batch_changes_no_finding(tiny_detector, files, alone, size):
     ]
 
     assert_same(found[: len(scans)], alone)
+    assert_same_maps(found[: len(scans)], alone)
 
 
 @pytest.mark.parametrize("threads", [1, 2, 4])
@@ -82,15 +87,17 @@ def test_the_number_of_threads_changes_no_finding(tiny_detector, files, alone, t
 
     assert after == threads
     assert_same(findings, alone)
+    assert_same_maps(findings, alone)
 
 
-@pytest.mark.parametrize("workers", [0, 2])
-def test_scoring_files_gives_the_findings_of_the_detector(tiny_detector, files, alone, workers):
-    with open_decoders(workers, LIMITS) as decode:
-        scored = list(score_files(tiny_detector, files, LIMITS, decode, workers))
+@pytest.mark.parametrize("workers", [1, 2])
+def test_scoring_files_gives_the_findings_of_the_detector(tiny_bundle, files, alone, workers):
+    spec = ScorerSpec(tiny_bundle, torch.device("cpu"), LIMITS)
+    with open_scorers(spec, workers) as score_all:
+        scored = list(score_all(list_sources(files, LIMITS)))
 
     assert [each.path for each in scored] == [str(path) for path in files]
-    assert_same([each.finding for each in scored], alone)
+    assert_same(scored, alone)
 
 
 @pytest.fixture(scope="module")
