@@ -21,6 +21,9 @@ from app.auth.permissions import ROLES, Role
 from app.auth.repository import AccessRepository
 from app.auth.service import KeyOrder, create_key
 from app.auth.tokens import KeyToken, parse_key
+from app.bundles.reports import keep_report
+from app.bundles.repository import BundleRepository
+from app.bundles.states import BundleState
 from app.client.access import ServiceAccess
 from app.client.client import AegleClient
 from app.client.push import PushOrder
@@ -28,7 +31,7 @@ from app.client.push_command import push_paths
 from app.errors import SettingsError
 from app.intake.schemas import UploadFields
 from app.logs import set_up_logs
-from app.main import create_app
+from app.main import Service, create_app
 from app.serve import draw_setup_secret, open_listener, run_server
 from app.settings import KEY_FILE_VARIABLE, PREFIX, Settings, read_settings
 from models.errors import AegleError
@@ -48,13 +51,14 @@ class _Start:
     key_file: Path
     key: KeyToken
     secret: str | None
+    service: Service
 
 
 def serve_demo(bundle: Path, scans: Path, folder: Path) -> None:
     """Serve a bundle until interrupted, with the scans under a folder loaded through the API.
 
     Args:
-        bundle: becomes live at the first start.
+        bundle: becomes live at the first start; the evaluation in `report/` beside it is shown.
         scans: sent once; a later run sends what is new.
         folder: where the service keeps its data.
 
@@ -73,10 +77,12 @@ def serve_demo(bundle: Path, scans: Path, folder: Path) -> None:
         service = create_app(settings)
         key = _keep_key(service.state.access, folder / "demonstration.key")
         secret = draw_setup_secret(service.state.access)
-        start = _Start(settings, folder / "demonstration.key", key, secret)
+        start = _Start(settings, folder / "demonstration.key", key, secret, service)
+        report = bundle.parent / "report" / "report.html"
         console.print(f"\nStarting the service at {settings.find_public_url()} ...")
         with AegleClient(ServiceAccess(settings.find_public_url(), key)) as client:
-            loader = Thread(target=_load, args=(client, scans, start, console), daemon=True)
+            loads = (client, scans, start, console, report)
+            loader = Thread(target=_load, args=loads, daemon=True)
             loader.start()
             try:
                 run_server(service, settings, listener)
@@ -134,7 +140,7 @@ def _keep_key(access: Access, file: Path) -> KeyToken:
     return key
 
 
-def _load(client: AegleClient, scans: Path, start: _Start, console: Console) -> None:
+def _load(client: AegleClient, scans: Path, start: _Start, console: Console, report: Path) -> None:
     """Send the scans, then tell how to go on; the service stays whatever comes of them."""
     order = PushOrder(_CONNECTIONS, waits=True, fields=UploadFields(site=SITE))
     journal = start.settings.data_folder / "demonstration.jsonl"
@@ -146,7 +152,24 @@ def _load(client: AegleClient, scans: Path, start: _Start, console: Console) -> 
             _tell_start(start)
         return
     console.print(str(bar), markup=False)
+    try:
+        _hand_in(start.service, report)
+    except AegleError as error:
+        console.print(f"The report is not shown: {error.code}: {error}", markup=False)
     _tell_start(start)
+
+
+def _hand_in(service: Service, report: Path) -> None:
+    """Let the page of the live bundle show its evaluation, once."""
+    storage, clock = service.state.storage, service.state.access.clock
+    with storage.database.reading() as session:
+        live = BundleRepository(session).find_in(BundleState.LIVE)
+        if live is None or BundleRepository(session).find_report(live.digest) is not None:
+            return
+    if report.is_file():
+        with storage.blobs.draft() as draft:
+            draft.write(report.read_bytes())
+            keep_report(storage, live.digest, draft, _BY, clock)
 
 
 def _tell_start(start: _Start) -> None:

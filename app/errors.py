@@ -28,6 +28,7 @@ ServiceError                    500, a child of models.errors.AegleError
 │   ├── FindingNotFound
 │   ├── ReviewNotFound
 │   ├── BundleNotRegistered
+│   ├── ReportNotFound
 │   ├── JobNotFound
 │   ├── KeyNotFound
 │   ├── UserNotFound
@@ -214,6 +215,10 @@ class ReviewNotFound(NotFoundError):
 
 class BundleNotRegistered(NotFoundError):
     """No bundle with this digest is registered."""
+
+
+class ReportNotFound(NotFoundError):
+    """Nobody has handed in an evaluation report of this bundle."""
 
 
 class JobNotFound(NotFoundError):

@@ -49,6 +49,7 @@ class Action(StrEnum):
     REVIEW_UNDONE = "review_undone"
     BUNDLE_ADDED = "bundle_added"
     BUNDLE_MOVED = "bundle_moved"
+    REPORT_KEPT = "report_kept"
     JOB_STARTED = "job_started"
     JOB_CANCELLED = "job_cancelled"
     JOB_DONE = "job_done"

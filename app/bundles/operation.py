@@ -79,7 +79,7 @@ class BundleOperator:
         self.folder = folder
         self._database = database
         self._loader = loader
-        self._clock = clock
+        self.clock = clock
         self._rules = rules
         self._chosen: tuple[str, str | None] | None = None
         self._turn = Lock()
@@ -127,7 +127,7 @@ class BundleOperator:
             row = BundleRepository(session).get(digest)
             if row.state != BundleState.CANDIDATE:
                 raise MoveNotAllowed("only a candidate is retired; a live bundle is replaced")
-            row = move_bundle(session, digest, BundleState.RETIRED, by, self._clock.now())
+            row = move_bundle(session, digest, BundleState.RETIRED, by, self.clock.now())
         self.follow()
         return row
 
@@ -145,7 +145,7 @@ class BundleOperator:
         if before is not None:
             self._load(before)
         with self._database.transaction() as session:
-            row = roll_back(session, by, self._clock.now())
+            row = roll_back(session, by, self.clock.now())
         self.follow()
         return row
 
@@ -203,7 +203,7 @@ class BundleOperator:
             raise
         new = describe_bundle(digest, self.folder.read_manifest(digest))
         with self._database.transaction() as session:
-            row = register_bundle(session, new, by, self._clock.now())
+            row = register_bundle(session, new, by, self.clock.now())
         self._loader.unload(digest)
         return row
 
@@ -212,7 +212,7 @@ class BundleOperator:
             BundleRepository(session).get(digest)
         self._load(digest)
         with self._database.transaction() as session:
-            row = move_bundle(session, digest, to, by, self._clock.now())
+            row = move_bundle(session, digest, to, by, self.clock.now())
         self.follow()
         return row
 

@@ -6,7 +6,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app.bundles.states import BundleState
-from app.bundles.tables import BundleMoveRow, BundleRow
+from app.bundles.tables import BundleMoveRow, BundleReportRow, BundleRow
 from app.errors import BundleNotRegistered
 
 _LOCK = 0x42554E44  # "BUND"
@@ -56,6 +56,15 @@ class BundleRepository:
         """List all changes of state, the oldest first."""
         query = select(BundleMoveRow).order_by(BundleMoveRow.sequence)
         return self.session.scalars(query).all()
+
+    def find_report(self, digest: str) -> BundleReportRow | None:
+        """Find the evaluation report of a bundle."""
+        return self.session.get(BundleReportRow, digest)
+
+    def keep_report(self, row: BundleReportRow) -> None:
+        """Keep a report in place of the one before."""
+        self.session.merge(row)
+        self.session.flush()
 
     def find_live_before(self, digest: str) -> str | None:
         """Find the bundle that was live most recently and is another one."""

@@ -2,14 +2,16 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Request
+from fastapi import APIRouter, Depends, Path, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from app.auth.access import CanManageBundles, CanReadBundles
 from app.bundles.operation import BundleOperator
+from app.bundles.reports import MAX_REPORT_BYTES, REPORT_HEADERS, keep_report, read_report
 from app.bundles.repository import BundleRepository
-from app.bundles.schemas import BundleCard, BundleList, BundleView
+from app.bundles.schemas import BundleCard, BundleList, BundleView, ReportReceipt
 from app.error_handlers import describe_errors
+from app.errors import BodyTooLarge
 from app.storage.opening import Storage, get_storage
 from models.bundle import layout
 
@@ -20,6 +22,7 @@ _ZIP = {
     "required": True,
     "content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}},
 }
+_HTML = {"text/html": {"schema": {"type": "string"}}}
 
 
 def get_operator(request: Request) -> BundleOperator:
@@ -73,6 +76,48 @@ def show_card(
     with storage.database.reading() as session:
         BundleRepository(session).get(digest)
     return BundleCard(digest=digest, markdown=operator.folder.read_text(digest, layout.CARD))
+
+
+@router.get(
+    "/{digest}/report",
+    response_class=Response,
+    responses={
+        200: {"description": "A page that runs nothing and loads nothing.", "content": _HTML},
+        **describe_errors(*_ERRORS),
+    },
+)
+def show_report(_caller: CanReadBundles, digest: Digest, storage: TheStorage) -> Response:
+    """Give the bundle's evaluation report, as it was handed in."""
+    content = read_report(storage, digest)
+    return Response(content, media_type="text/html", headers=dict(REPORT_HEADERS))
+
+
+@router.put(
+    "/{digest}/report",
+    responses=describe_errors(400, 413, 415, *_ERRORS, 507),
+    openapi_extra={"requestBody": {"required": True, "content": _HTML}},
+)
+async def add_report(
+    caller: CanManageBundles,
+    digest: Digest,
+    request: Request,
+    storage: TheStorage,
+    operator: TheOperator,
+) -> ReportReceipt:
+    """Hand in the page that `aegle evaluate --report` wrote; it takes the place of the one before.
+
+    It must name the bundle's digest. Who may read bundles sees it, with the scans that it shows.
+    """
+    storage.watermark.check()
+    with await run_in_threadpool(storage.blobs.draft) as draft:
+        size_bytes = 0
+        async for chunk in request.stream():
+            size_bytes += len(chunk)
+            if size_bytes > MAX_REPORT_BYTES:
+                raise BodyTooLarge
+            await run_in_threadpool(draft.write, chunk)
+        at = await run_in_threadpool(keep_report, storage, digest, draft, caller.id, operator.clock)
+    return ReportReceipt(digest=digest, added_at=at)
 
 
 @router.post("/{digest}/activate", responses=describe_errors(*_ERRORS))

@@ -37,6 +37,13 @@ class BundleList(BaseModel):
     items: list[BundleView]
 
 
+class ReportReceipt(BaseModel):
+    """An evaluation report that is kept."""
+
+    digest: str = Field(description="Of its bundle.", examples=[_DIGEST])
+    added_at: datetime
+
+
 class BundleCard(BaseModel):
     """The human page of a bundle."""
 

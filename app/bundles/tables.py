@@ -41,6 +41,17 @@ class BundleRow(Table):
     added_by: Mapped[str] = mapped_column(String(64))
 
 
+class BundleReportRow(Table):
+    """The evaluation report of a bundle; a later one takes its place."""
+
+    __tablename__ = "bundle_reports"
+
+    digest: Mapped[str] = mapped_column(ForeignKey("bundles.digest"), primary_key=True)
+    sha256: Mapped[str] = mapped_column(ForeignKey("blobs.sha256", ondelete="RESTRICT"), index=True)
+    added_at: Mapped[datetime]
+    added_by: Mapped[str] = mapped_column(String(64))
+
+
 class BundleMoveRow(Table):
     """One change of a bundle's state, kept for rollback and for the history of verdicts."""
 

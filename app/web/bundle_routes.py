@@ -75,15 +75,25 @@ def show_bundles(caller: CanReadBundles, request: Request, pages: ThePages) -> H
 def show_bundle(
     caller: CanReadBundles, digest: Digest, request: Request, pages: ThePages, operator: TheOperator
 ) -> HTMLResponse:
-    """Show the card of a bundle."""
+    """Show a bundle: its card, and its evaluation report where somebody handed one in."""
     pages.note_page(caller, "bundle")
     with pages.storage.database.reading() as session:
         row = BundleRepository(session).get(digest)
+        report = BundleRepository(session).find_report(digest)
     text = operator.folder.read_text(digest, layout.CARD)
     # Markup: what the Markdown renderer gives is HTML already, and it escapes what it is given.
     card = Markup(_MARKDOWN.render(text))  # noqa: S704 - raw HTML, links and pictures are switched off
     line = _build_line(row, pages, caller)
-    return pages.show(request, caller, "bundle.html.j2", "Bundle", line=line, card=card)
+    return pages.show(
+        request,
+        caller,
+        "bundle.html.j2",
+        "Bundle",
+        line=line,
+        card=card,
+        report=None if report is None else tell_age(report.added_at, pages.clock.now()),
+        may_manage=caller.may(Permission.MANAGE_BUNDLES),
+    )
 
 
 @router.post("/rollback")

@@ -32,7 +32,9 @@ CHECKS = [
 _SENT = {"method", "url", "params", "json", "data", "files"}
 
 
-@schemathesis.serializer("application/zip", "application/dicom", "image/png", "image/jpeg")
+@schemathesis.serializer(
+    "application/zip", "text/html", "application/dicom", "image/png", "image/jpeg"
+)
 def _keep_bytes(context: object, value: object) -> bytes:  # noqa: ARG001 - schemathesis' signature
     return value if isinstance(value, bytes) else str(value).encode(errors="surrogatepass")
 

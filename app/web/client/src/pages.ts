@@ -3,6 +3,7 @@ import "htmx.org";
 import { listenToKeys } from "./keys";
 import { startList } from "./list";
 import { startNotices } from "./notices";
+import { startReport } from "./report";
 import { startReview } from "./review";
 import { startTheme } from "./theme";
 import { startTimes } from "./times";
@@ -13,6 +14,7 @@ startTheme();
 startTimes();
 startNotices();
 startList();
+startReport();
 startReview();
 startUpload();
 
