@@ -3,10 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SERVE ?= 1
+SEEDS ?= 3
 ROWS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-quick check format lint types imports bench stress pages screenshots lock clean
+.PHONY: help install demo test test-quick check format lint types imports bench evidence stress pages screenshots lock clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -60,6 +61,9 @@ test-quick: install ## the suite without the slow tests
 
 bench: install ## ratios against bare loops, measured in one run
 	$(BIN)/python -m tests.bench
+
+evidence: install ## every method and baseline on the cohorts of AEGLE_REAL_DATA; SEEDS=1 for fewer (goes on where it was)
+	$(BIN)/aegle evidence --seeds $(SEEDS) --page training/EVIDENCE.md --head README.md
 
 stress: install ## long rows of faults and attacks; ROWS=a,b for some of them
 	$(BIN)/python -m tests.stress --rows "$(ROWS)"

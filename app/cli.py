@@ -20,6 +20,7 @@ from training import (
     describe_commands,
     duplicates_command,
     evaluate_command,
+    evidence_command,
     operate_command,
     score_commands,
     train_commands,
@@ -29,6 +30,7 @@ from training import (
 PARTS = (
     train_commands,
     evaluate_command,
+    evidence_command,
     operate_command,
     score_commands,
     describe_commands,

@@ -80,7 +80,8 @@ class Choice:
         told = {f"tried, {i}": str(trial) for i, trial in enumerate(self.trials, start=1)}
         if self.untried:
             told["not tried for want of time"] = ", ".join(self.untried)
-        return {"chosen by auto": self.reason} | told
+        searched_s = sum(trial.fit_s + trial.panel_s for trial in self.trials)
+        return {"chosen by auto": self.reason, "seconds, search": f"{searched_s:.0f}"} | told
 
 
 def choose_recipe(

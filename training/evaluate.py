@@ -31,6 +31,7 @@ from training.evaluation_options import EvaluationOptions
 from training.examination import BUNDLE, Examination, Examiner
 from training.folds import split_folds
 from training.latents import PriorSamples, draw_prior_samples
+from training.peers import fit_peers
 from training.pixel_metrics import BIN_WIDTH_SHARE, FALSE_ALARM_LIMIT, PixelCounts
 from training.recipe import FoldsSpec
 from training.units import UnitTable
@@ -76,7 +77,10 @@ def evaluate_detector(
     columns = tuple(dict.fromkeys([*(w.column for w in options.windows), *options.subgroups]))
     _check_cohort(cohort, scans, columns)
     healthy = _read_fit_fold(detector, cohort, options.seed)
-    examiner = Examiner(detector, fit_baselines(healthy), columns)
+    baselines = fit_baselines(healthy)
+    if options.peers and len(healthy.image) > 1:
+        baselines |= fit_peers(detector.pipeline.network, healthy)
+    examiner = Examiner(detector, baselines, columns)
     examination = examiner.examine(scans, advance)
     if not len(examination.units):
         raise InvalidCohort("not one test scan could be scored")
@@ -196,6 +200,7 @@ def _measure_baselines(
         metrics["pixel_ap"] = found.get("ap")
         metrics["pixel_ap_abnormal"] = found.get("ap_abnormal")
         metrics["pixel_aupro"] = found.get("aupro")
+        metrics["pixel_best_dice"] = found.get("best_dice")
     return measured
 
 

@@ -53,6 +53,9 @@ def evaluate(
     subgroup: Annotated[
         list[str] | None, typer.Option(help="Also measure by this column. May be repeated.")
     ] = None,
+    peers: Annotated[
+        bool, typer.Option("--peers", help="Also PaDiM, PatchCore and feature PCA; takes minutes.")
+    ] = False,
     seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0,
     resamples: Annotated[int, typer.Option(min=10, help="Of the bootstrap.")] = RESAMPLES,
     device: Annotated[DeviceName, typer.Option(help="Where the network runs.")] = DeviceName.AUTO,
@@ -74,6 +77,7 @@ def evaluate(
         windows=tuple(_read_window(text) for text in window or ()),
         subgroups=tuple(subgroup or ()),
         resamples=resamples,
+        peers=peers,
     )
     console = _open_console()
     detector = Detector.load(bundle, choose_device(device))

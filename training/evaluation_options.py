@@ -30,12 +30,16 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class EvaluationOptions:
-    """How to evaluate; nothing here changes a score or a threshold."""
+    """How to evaluate; nothing here changes a score or a threshold.
+
+    `peers`: whether published detectors on features stand beside the baselines; takes minutes.
+    """
 
     seed: int
     windows: tuple[Window, ...] = ()
     subgroups: tuple[str, ...] = ()
     resamples: int = RESAMPLES
+    peers: bool = False
 
 
 def parse_window(text: str) -> Window:

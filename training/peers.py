@@ -14,7 +14,13 @@ from sklearn.utils.extmath import randomized_svd
 from torch import Tensor
 from torch.nn import functional
 
-from models.networks.baselines import HOTTEST_SHARE, WHOLE_FOREGROUND, MapBaseline
+from models.errors import MissingExtra
+from models.networks.baselines import HOTTEST_SHARE, WHOLE_FOREGROUND, Baseline, MapBaseline
+from models.networks.denoising_unet import DenoisingUnet
+from models.networks.perceptual import DEEP_BLOCKS
+from models.networks.reconstruction import Network
+from training.baseline_scores import HealthySlices
+from training.perceptual_weights import load_perceptual_features
 
 # Slices whose features are computed at once.
 CHUNK_IMAGES = 16
@@ -23,10 +29,11 @@ PEER_SEED = 0
 # Defard et al. 2020: so many of the channels, drawn at random, lose next to nothing.
 PADIM_CHANNELS = 100
 PADIM_RIDGE = 0.01
-# Roth et al. 2022: 1 % of all patches, in a random projection, is as good as all.
+# Roth et al. 2022: 1 % of all patches is nearly as good as all. They are chosen among so many, in a
+# random projection: among all of a large cohort it would take minutes.
 BANK_SHARE = 0.01
+BANK_PATCHES = 50_000
 BANK_PROJECTION = 32
-BANK_NEIGHBOURS = 9
 # Of the whole feature map, after Ndiour et al. 2020 (feature reconstruction error).
 FEATURE_COMPONENTS = 128
 
@@ -39,10 +46,12 @@ class FeaturePeer(MapBaseline):
     # The side of the grid is that of the image over this.
     stride: int
 
-    def __init__(self, features: Features, pooled_share: float) -> None:
-        """Take the features, and which share of the hottest pixels a score averages."""
+    # As the papers do: a scan is as strange as its strangest place.
+    pooled_share = HOTTEST_SHARE
+
+    def __init__(self, features: Features) -> None:
+        """Take the features."""
         self._features = features
-        self.pooled_share = pooled_share  # type: ignore[misc]  # a class variable of the others
 
     def error_map(self, images: Tensor) -> Tensor:
         """Give the distance of each place, enlarged to the pixels; float32 [B, 1, H, W]."""
@@ -60,7 +69,8 @@ class FeaturePeer(MapBaseline):
     def _embed(self, images: Tensor) -> Iterator[Tensor]:
         """Give the features of some images after the others, on one grid; float32 [B, K, G, G]."""
         side = images.shape[-1] // self.stride
-        for chunk in torch.split(images, CHUNK_IMAGES):
+        chunks = [images] if len(images) <= CHUNK_IMAGES else torch.split(images, CHUNK_IMAGES)
+        for chunk in chunks:
             yield torch.cat([_resize(each, side) for each in self._features(chunk)], dim=1)
 
 
@@ -104,20 +114,16 @@ class PatchCore(FeaturePeer):
         """Keep the patches that cover all others best."""
         del foreground
         patches = torch.cat([self._list_patches(grid) for grid in self._embed(images)])
-        count = max(BANK_NEIGHBOURS + 1, math.ceil(BANK_SHARE * len(patches)))
-        self._bank = patches[_cover(patches, count)]
+        count = max(2, math.ceil(BANK_SHARE * len(patches)))
+        generator = torch.Generator().manual_seed(PEER_SEED)
+        some = patches[torch.randperm(len(patches), generator=generator)[:BANK_PATCHES]]
+        self._bank = some[_cover(some, count)]
         return self
 
     def _measure(self, grid: Tensor) -> Tensor:
-        """Give the distance of each patch to the memory, weighed as in eq. 7 of the paper."""
-        patches = self._list_patches(grid)
-        distance, place = torch.cdist(patches, self._bank).min(dim=1)
-        beside = torch.cdist(self._bank[place], self._bank)
-        near = beside.topk(min(BANK_NEIGHBOURS, len(self._bank)), largest=False).indices
-        apart = (patches[:, None] - self._bank[near]).norm(dim=2)
-        # The nearest healthy patch counts for less where it is itself far from its neighbours.
-        weight = 1.0 - torch.softmax(apart, dim=1)[:, 0]
-        return (weight * distance).view(len(grid), 1, *grid.shape[2:])
+        """Give the distance of each patch to the nearest of the memory."""
+        distance = torch.cdist(self._list_patches(grid), self._bank).min(dim=1).values
+        return distance.view(len(grid), 1, *grid.shape[2:])
 
     def _list_patches(self, grid: Tensor) -> Tensor:
         """Average each place with its neighbours, and list all; float32 [B G G, K]."""
@@ -149,12 +155,61 @@ class FeaturePca(FeaturePeer):
         return length
 
 
+class MeanPeer(MapBaseline):
+    """The same map, averaged over the whole body: fairer to peers where disease is diffuse."""
+
+    pooled_share = WHOLE_FOREGROUND
+
+    def __init__(self, peer: FeaturePeer) -> None:
+        """Take the peer, fitted."""
+        self._peer = peer
+
+    def fit(self, images: Tensor, foreground: Tensor) -> Self:
+        """Learn nothing: the peer has."""
+        del images, foreground
+        return self
+
+    def error_map(self, images: Tensor) -> Tensor:
+        """Give the peer's map; float32 [B, 1, H, W]."""
+        return self._peer.error_map(images)
+
+
 PEERS: Mapping[str, type[FeaturePeer]] = {
     "padim": Padim,
     "patchcore": PatchCore,
     "feature_pca": FeaturePca,
 }
-POOLS = {"hottest": HOTTEST_SHARE, "mean": WHOLE_FOREGROUND}
+
+
+def fit_peers(network: Network, healthy: HealthySlices) -> dict[str, Baseline]:
+    """Fit every peer on the features at hand.
+
+    Args:
+        network: of the bundle; a denoising U-Net gives its own features, others none.
+        healthy: what the baselines are fitted on.
+
+    Returns:
+        Peers by name: which, on which features, and `mean` where the whole body is averaged. Those
+        on frozen features only where the extra `perceptual` is installed.
+    """
+    fitted: dict[str, Baseline] = {}
+    for features_name, features in _list_features(network).items():
+        for name, kind in PEERS.items():
+            peer = kind(features).fit(healthy.image, healthy.foreground)
+            fitted[f"{name}, {features_name}"] = peer
+            fitted[f"{name}, {features_name}, mean"] = MeanPeer(peer)
+    return fitted
+
+
+def _list_features(network: Network) -> dict[str, Features]:
+    found: dict[str, Features] = {}
+    if isinstance(network, DenoisingUnet):
+        found["own features"] = network.encode
+    try:
+        found["frozen features"] = load_perceptual_features(DEEP_BLOCKS)
+    except MissingExtra:
+        return found
+    return found
 
 
 def _resize(values: Tensor, side: int) -> Tensor:

@@ -33,16 +33,31 @@ class DenoisingUnet(Network):
         """Redraw a batch of images; float32 [B, C, H, W], 0..1. The generator is not used."""
         del generator
         self.check_image(image)
-        features = self.down[0](pad_to_multiple(image, self.multiple))  # [B, width, H', W']
-        skips = []
-        for block in self.down[1:]:
-            skips.append(features)
-            features = block(functional.avg_pool2d(features, 2))  # [B, 2 K, H' / 2, W' / 2]
+        *skips, features = self._descend(image)
         for block, skip in zip(self.up, reversed(skips), strict=True):
             enlarged = functional.interpolate(features, scale_factor=2.0, mode="nearest")
             features = block(torch.cat([enlarged, skip], dim=1))  # [B, K / 2, 2 H', 2 W']
         redrawn = self.draw(features)[:, :, : self.size_px, : self.size_px]
         return Reconstruction(self.limit(redrawn))
+
+    def encode(self, image: Tensor) -> list[Tensor]:
+        """Give what the way down makes of images, below full size.
+
+        Args:
+            image: float32 [B, C, H, W], 0..1, share of the intensity window.
+
+        Returns:
+            float32, a map each level: [B, 2 width, H / 2, W / 2], [B, 4 width, H / 4, W / 4] ...
+        """
+        self.check_image(image)
+        return self._descend(image)[1:]
+
+    def _descend(self, image: Tensor) -> list[Tensor]:
+        """Give the features of every level, full size first."""
+        levels = [self.down[0](pad_to_multiple(image, self.multiple))]  # [B, width, H', W']
+        for block in self.down[1:]:
+            levels.append(block(functional.avg_pool2d(levels[-1], 2)))  # [B, 2 K, H' / 2, W' / 2]
+        return levels
 
 
 class DoubleBlock(nn.Sequential):
