@@ -1,18 +1,29 @@
-"""What `--recipe auto` tries: the default first, and published recipes with one thing changed."""
+"""What `--recipe auto` tries: the default first, and the default with one thing changed.
+
+The network stays that of the default. Short trainings of one network can be compared; those of
+another kind, which learns faster or slower, cannot: they are ablations of the evidence alone.
+"""
 
 from dataclasses import dataclass
 from typing import Any
 
 from training.recipe import Recipe, read_recipe
 
-# Recipe, and what is changed in it, keys as in its TOML; the likeliest to help come first.
-CHANGES: dict[str, tuple[str, dict[str, Any]]] = {
-    "mirrored": ("default", {"augment": {"flip_columns": True}}),
-    "coarse_noise": ("default", {"noise": {"cells": 8}}),
-    "strong_noise": ("default", {"noise": {"sigma": 0.3}}),
-    "structural_loss": ("default", {"loss": {"kind": "structural"}}),
-    "latent_16": ("ae", {}),
+# What is changed, keys as in the TOML of a recipe; the likeliest to help come first.
+CANDIDATES: dict[str, dict[str, Any]] = {
+    "mirrored": {"augment": {"flip_columns": True}},
+    "coarse_noise": {"noise": {"cells": 8}},
+    "strong_noise": {"noise": {"sigma": 0.3}},
+    "structural_loss": {"loss": {"kind": "structural"}},
+}
+SMALL = {"size_px": 64}
+# Recipe and change.
+ABLATIONS: dict[str, tuple[str, dict[str, Any]]] = {
+    "no_noise": ("default", {"noise": {"sigma": 0.0}}),
+    "fine_noise": ("default", {"noise": {"cells": 64}}),
+    "half_size": ("default", {"pipeline": {"normalize": SMALL, "network": SMALL}}),
     "latent_4": ("ae", {"pipeline": {"network": {"latent": 4}}}),
+    "latent_64": ("ae", {"pipeline": {"network": {"latent": 64}}}),
 }
 
 
@@ -26,11 +37,19 @@ class Candidate:
 
 def list_candidates() -> tuple[Candidate, ...]:
     """Give every candidate, the default first."""
-    changed = (
-        Candidate(name, _change(read_recipe(parent), changes))
-        for name, (parent, changes) in CHANGES.items()
-    )
-    return (Candidate("default", read_recipe("default")), *changed)
+    default = read_recipe("default")
+    changed = (Candidate(name, _change(default, what)) for name, what in CANDIDATES.items())
+    return (Candidate("default", default), *changed)
+
+
+def find_ablation(name: str) -> Recipe | None:
+    """Find a candidate or an ablation by its name; None where there is none."""
+    if name in CANDIDATES:
+        return _change(read_recipe("default"), CANDIDATES[name])
+    if name in ABLATIONS:
+        parent, what = ABLATIONS[name]
+        return _change(read_recipe(parent), what)
+    return None
 
 
 def shorten(recipe: Recipe, share: float) -> Recipe:

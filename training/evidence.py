@@ -18,7 +18,7 @@ from models.bundle.layout import CARD
 from models.detector import Detector
 from models.specs import Spec
 from training.auto import choose_recipe
-from training.candidates import list_candidates
+from training.candidates import find_ablation, list_candidates
 from training.cohort import Cohort, read_cohort
 from training.distributed import SINGLE
 from training.evaluate import evaluate_detector
@@ -121,9 +121,8 @@ def find_cohorts(folder: Path) -> dict[str, Path]:
 
 
 def find_recipe(method: str) -> Recipe:
-    """Give the recipe of a method: a published one, or a candidate of `auto` as an ablation."""
-    candidates = {each.name: each.recipe for each in list_candidates()}
-    return candidates[method] if method in candidates else read_recipe(method)
+    """Give the recipe of a method: an ablation, or a published one."""
+    return find_ablation(method) or read_recipe(method)
 
 
 def _train(plan: EvidencePlan, cell: Cell, cohort: Cohort, out: Path) -> None:

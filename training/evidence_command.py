@@ -47,7 +47,7 @@ def evidence(
     ] = None,
     method: Annotated[
         list[str] | None,
-        typer.Option(help="`auto`, a recipe, or a candidate of `auto`. May be repeated."),
+        typer.Option(help="`auto`, a recipe, or an ablation. May be repeated."),
     ] = None,
     cohort: Annotated[
         list[str] | None, typer.Option(help="Only this subfolder. May be repeated.")

@@ -7,7 +7,7 @@ features are those of a frozen network, or those that the bundle's own network l
 import math
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Self
+from typing import Generic, Self, TypeVar
 
 import torch
 from sklearn.utils.extmath import randomized_svd
@@ -38,6 +38,21 @@ BANK_PROJECTION = 32
 FEATURE_COMPONENTS = 128
 
 Features = Callable[[Tensor], Sequence[Tensor]]
+Result = TypeVar("Result")
+
+
+class LastCall(Generic[Result]):
+    """A function of images that remembers its last answer: several peers ask for the same scan."""
+
+    def __init__(self, function: Callable[[Tensor], Result]) -> None:
+        self._function = function
+        self._last: tuple[Tensor, Result] | None = None
+
+    def __call__(self, images: Tensor) -> Result:
+        """Give what the function gives for these very images."""
+        if self._last is None or self._last[0] is not images:
+            self._last = (images, self._function(images))
+        return self._last[1]
 
 
 class FeaturePeer(MapBaseline):
@@ -52,9 +67,13 @@ class FeaturePeer(MapBaseline):
     def __init__(self, features: Features) -> None:
         """Take the features."""
         self._features = features
+        self._enlarge = LastCall(self._draw)
 
     def error_map(self, images: Tensor) -> Tensor:
         """Give the distance of each place, enlarged to the pixels; float32 [B, 1, H, W]."""
+        return self._enlarge(images)
+
+    def _draw(self, images: Tensor) -> Tensor:
         parts = [self._measure(grid) for grid in self._embed(images)]
         enlarged: Tensor = functional.interpolate(
             torch.cat(parts), size=images.shape[-2:], mode="bilinear", align_corners=False
@@ -204,9 +223,9 @@ def fit_peers(network: Network, healthy: HealthySlices) -> dict[str, Baseline]:
 def _list_features(network: Network) -> dict[str, Features]:
     found: dict[str, Features] = {}
     if isinstance(network, DenoisingUnet):
-        found["own features"] = network.encode
+        found["own features"] = LastCall(network.encode)
     try:
-        found["frozen features"] = load_perceptual_features(DEEP_BLOCKS)
+        found["frozen features"] = LastCall(load_perceptual_features(DEEP_BLOCKS))
     except MissingExtra:
         return found
     return found

@@ -8,7 +8,14 @@ from tests.builders.bundles import make_tiny_recipe, make_tiny_run
 from tests.builders.cohorts import Row, write_cohort
 from training import auto
 from training.auto import TOLERANCE, Choice, choose_recipe
-from training.candidates import Candidate, list_candidates, shorten
+from training.candidates import (
+    ABLATIONS,
+    CANDIDATES,
+    Candidate,
+    find_ablation,
+    list_candidates,
+    shorten,
+)
 from training.train import SilentWatch
 
 PLENTY_S = 1e6
@@ -129,6 +136,24 @@ def test_trials_of_other_recipes_are_not_taken(cohort, tmp_path, separations):
 
     assert choice.trials[0].separation == 0.6
     assert separations[2] == []
+
+
+def test_candidates_differ_from_the_default_in_one_thing_and_keep_its_network():
+    default, *others = list_candidates()
+
+    for candidate in others:
+        assert candidate.recipe.pipeline == default.recipe.pipeline
+        changed = [
+            key
+            for key, value in candidate.recipe.model_dump().items()
+            if value != default.recipe.model_dump()[key]
+        ]
+        assert len(changed) == 1
+
+
+@pytest.mark.parametrize("name", [*CANDIDATES, *ABLATIONS])
+def test_every_ablation_is_a_recipe(name):
+    assert find_ablation(name) is not None
 
 
 def test_every_candidate_is_a_recipe_that_divides_the_patients_as_the_default_does():
