@@ -6,11 +6,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
 from app.analysis.maps import pack_error_map, pack_reconstruction
 from app.analysis.scan_queue import Examination
 from app.cases.orders import NewFinding
+from app.cases.references import build_likeness
 from app.cases.service import keep_finding
 from app.cases.tables import FindingRow
 from app.storage.blobs import BlobStore, StoredBlob
@@ -67,6 +70,7 @@ def describe_finding(
     if scored is not None:
         facts = {
             "slice_count": scored.measured.scan.slice_count,
+            "likeness": build_likeness(_take_reconstruction(scored)),
             "slice_scores": [float(value) for value in scored.slice_scores],
             "instance_verdicts": describe_files(scored),
             "head_scores": {
@@ -102,6 +106,12 @@ def keep_packed(
     for blob in packed.blobs:
         register_blob(session, store, blob, at)
     return keep_finding(session, packed.case_id, packed.finding, at, is_shown=packed.is_shown)
+
+
+def _take_reconstruction(scored: ScoredScan) -> NDArray[np.float32]:
+    """Give what was redrawn: float32 [S, H, W], 0..1, tensor pixels."""
+    image = scored.measured.reconstruction.image
+    return np.asarray(image[:, 0].detach().float().cpu().numpy(), dtype=np.float32)
 
 
 def describe_files(scored: ScoredScan) -> list[dict[str, Any]]:

@@ -91,6 +91,7 @@ class NewFinding:
     regions: list[Any] = field(default_factory=list)
     job_id: UUID | None = None
     edition: int | None = None
+    likeness: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

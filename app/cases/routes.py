@@ -21,6 +21,7 @@ from app.auth.access import (
 from app.auth.permissions import Permission
 from app.cases.history import read_history
 from app.cases.orders import NewReview
+from app.cases.references import find_references
 from app.cases.repository import CaseRepository
 from app.cases.reviews import review_case, undo_review
 from app.cases.schemas import (
@@ -31,6 +32,8 @@ from app.cases.schemas import (
     History,
     NewReviewBody,
     PlainSelection,
+    ReferenceList,
+    ReferenceView,
     ReviewView,
 )
 from app.cases.service import delete_case
@@ -130,6 +133,30 @@ def show_history(
         history = History.of(read_history(session, case_id, hidden))
     views.note(caller.id, case_id, Action.CASE_VIEWED, "history")
     return history
+
+
+@router.get("/{case_id}/references", responses=describe_errors(*_ERRORS))
+def list_references(
+    _caller: CanReadCases,
+    case_id: UUID,
+    storage: TheStorage,
+    limit: Annotated[int, Query(ge=1, le=20)] = 3,
+) -> ReferenceList:
+    """Give typical cases that readers confirmed, those that the bundle redrew most alike first."""
+    with storage.database.reading() as session:
+        found = find_references(session, CaseRepository(session).get_case(case_id), limit)
+        return ReferenceList(
+            items=[
+                ReferenceView(
+                    case=each.case.id,
+                    distance=each.distance,
+                    score=each.case.score,
+                    received_at=each.case.received_at,
+                    slice_count=each.case.slice_count,
+                )
+                for each in found
+            ]
+        )
 
 
 @router.get(

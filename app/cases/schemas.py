@@ -193,6 +193,24 @@ class CaseList(BaseModel):
     )
 
 
+class ReferenceView(BaseModel):
+    """A typical case that a reader confirmed, to compare with."""
+
+    case: UUID = Field(examples=[_ID])
+    distance: float = Field(
+        description="Of coarse pictures of what the bundle redrew, 0 to 1.", examples=[0.04]
+    )
+    score: float | None = Field(examples=[0.3])
+    received_at: datetime
+    slice_count: int | None = Field(examples=[1])
+
+
+class ReferenceList(BaseModel):
+    """The nearest references of a case, the nearest first."""
+
+    items: list[ReferenceView]
+
+
 class NewReviewBody(BaseModel):
     """What a person says of the finding that is shown."""
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Index, String, Text
+from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.storage.tables import SHA256, Table
@@ -125,7 +125,8 @@ class InstanceRow(Table):
 class FindingRow(Table):
     """What one bundle said of an edition of a case; it says it once, and it is kept.
 
-    `supersedes_id` is the finding that the case showed before this one.
+    `supersedes_id` is the finding that the case showed before this one; `likeness` a coarse picture
+    of what the network redrew (`app/cases/references.py`).
     """
 
     __tablename__ = "findings"
@@ -161,6 +162,7 @@ class FindingRow(Table):
     reconstruction_sha256: Mapped[str | None] = mapped_column(
         ForeignKey("blobs.sha256", ondelete="RESTRICT")
     )
+    likeness: Mapped[bytes | None] = mapped_column(LargeBinary)
 
 
 class ReviewRow(Table):

@@ -18,6 +18,7 @@ from app.cases.worklist import begin_after
 from app.web.case_page import read_case, read_reviews
 from app.web.pages import Pages, ThePages
 from app.web.reading import Reader
+from app.web.references import build_references, find_hottest
 from app.web.searches import TheSearch
 from app.web.worklist import SHOWN_FILTERS, link_case, link_page
 from app.web.worklist_routes import build_page, find_text
@@ -62,6 +63,16 @@ def show_progress(_caller: CanReadCases, case_id: UUID, pages: ThePages) -> Resp
 def show_reviews(caller: CanReadCases, case_id: UUID, pages: ThePages) -> HTMLResponse:
     """Show what people said since."""
     return _show_reviews(pages, caller, case_id)
+
+
+@router.get("/references")
+def show_references(caller: CanReadCases, case_id: UUID, pages: ThePages) -> HTMLResponse:
+    """Show confirmed typical cases that are like this one."""
+    reader = _build_reader(pages, caller, {})
+    with pages.storage.database.reading() as session:
+        case = CaseRepository(session).get_case(case_id)
+        lines = build_references(session, case, find_hottest(session, case), reader)
+    return pages.show_part("references.html.j2", references=lines)
 
 
 @router.post("/reviews")

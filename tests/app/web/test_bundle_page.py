@@ -2,17 +2,21 @@
 
 from pathlib import Path
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, expect
 
 from tests.app.web.test_pages import find_violations
-from tests.builders.sites import Site
+from tests.builders.sites import Site, open_context
 
 
 def test_a_report_is_handed_in_and_shown_without_being_able_to_run_anything(
-    page: Page, site: Site, tmp_path: Path
+    browser: Browser, site: Site, tmp_path: Path
 ):
     digest = site.client.get("/api/v1/bundles").json()["items"][0]["digest"]
     file = tmp_path / "report.html"
+    context = open_context(browser, site, site.open_session())
+    page = context.new_page()
+    answered: list[str] = []
+    page.on("response", lambda response: answered.append(response.url))
     page.goto(f"/bundles/{digest}")
     expect(page.locator("#report")).to_contain_text("Nobody has handed one in")
 
@@ -32,4 +36,6 @@ def test_a_report_is_handed_in_and_shown_without_being_able_to_run_anything(
     expect(frame.locator("p")).to_have_text(digest)
     expect(frame.locator("p")).to_have_css("color", "rgb(1, 2, 3)")
     assert page.title() == "Bundle · Aegle"
+    assert [url for url in answered if not url.startswith(site.address)] == []
     assert find_violations(page) == []
+    context.close()
