@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, String, Text
+from sqlalchemy.engine.default import DefaultExecutionContext
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.storage.tables import SHA256, Table
@@ -30,6 +31,12 @@ def rank_finding(verdict: str, score: float | None) -> float:
     """Give the place of a finding in the worklist: by verdict, then by score; higher is first."""
     value = -_LARGEST_SCORE if score is None else score
     return VERDICT_RANKS[verdict] + min(max(value, -_LARGEST_SCORE), _LARGEST_SCORE)
+
+
+def _find_modality_key(context: DefaultExecutionContext) -> str:
+    """Give the modality to sort by: None compares with nothing, the empty word with all."""
+    modality: str | None = context.get_current_parameters().get("modality")
+    return modality or ""
 
 
 class UploadRow(Table):
@@ -58,6 +65,7 @@ class CaseRow(Table):
     __table_args__ = (
         Index("ix_cases_by_time", "received_at", "id", *_FILTERS),
         Index("ix_cases_by_score", "rank_score", "id", "received_at", *_FILTERS),
+        Index("ix_cases_by_modality", "modality_key", "rank_score", "id", "received_at", *_FILTERS),
         Index("ix_cases_state", "state", "received_at"),
         Index("ix_cases_series_uid", "series_uid"),
         Index("ix_cases_study_uid", "study_uid"),
@@ -77,6 +85,7 @@ class CaseRow(Table):
 
     site: Mapped[str | None] = mapped_column(String(64))
     modality: Mapped[str | None] = mapped_column(String(16))
+    modality_key: Mapped[str] = mapped_column(String(16), default=_find_modality_key)
     body_part: Mapped[str | None] = mapped_column(String(64))
     device: Mapped[str | None] = mapped_column(String(128))
     slice_count: Mapped[int | None]

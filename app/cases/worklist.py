@@ -16,7 +16,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, func, select, tuple_
+from sqlalchemy import ColumnElement, Select, select, tuple_
 
 from app.cases.states import CaseState, ReviewState
 from app.cases.tables import CaseRow, CaseTermRow
@@ -25,8 +25,6 @@ from app.errors import InvalidCursor
 
 MAX_PAGE = 200
 BROAD_COUNT = 2000
-# None compares with nothing; the empty word is behind all others in a falling order.
-_MODALITY = func.coalesce(CaseRow.modality, "")
 
 
 class Sort(StrEnum):
@@ -143,7 +141,7 @@ def _find_key(sort: Sort) -> tuple[Any, ...]:
     if sort is Sort.SCORE:
         return (CaseRow.rank_score, CaseRow.id)
     if sort is Sort.MODALITY:
-        return (_MODALITY, CaseRow.rank_score, CaseRow.id)
+        return (CaseRow.modality_key, CaseRow.rank_score, CaseRow.id)
     return (CaseRow.received_at, CaseRow.id)
 
 
@@ -152,7 +150,7 @@ def _write_cursor(page: Page, last: CaseRow) -> str:
     if page.sort is Sort.SCORE:
         values = [last.rank_score]
     elif page.sort is Sort.MODALITY:
-        values = [last.modality or "", last.rank_score]
+        values = [last.modality_key, last.rank_score]
     content = json.dumps([_digest(page), *values, last.id.hex], separators=(",", ":"))
     return base64.urlsafe_b64encode(content.encode()).decode()
 

@@ -11,6 +11,8 @@ from typing import BinaryIO, TypeVar
 from models.decoding.limits import DecodeLimits
 from models.decoding.wire import LENGTH, AnswerHeader, BoundedRequest, frame_header
 
+# With this status a child ends that has no memory left even to refuse.
+MEMORY_STATUS = 12
 _CPU_GRACE_S = 5
 _MAX_OPEN_FILES = 64
 
@@ -36,13 +38,16 @@ def serve_requests(
         base = read_status("VmSize")
         answers.write(frame_header(AnswerHeader(kind="ready")))
         answers.flush()
-        while length := source.read(LENGTH.size):
-            request = kind.model_validate_json(source.read(*LENGTH.unpack(length)))
-            _limit_request(request.limits, base)
-            goes_on = answer(request, source, answers)
-            answers.flush()
-            if not goes_on:
-                break
+        try:
+            while length := source.read(LENGTH.size):
+                request = kind.model_validate_json(source.read(*LENGTH.unpack(length)))
+                _limit_request(request.limits, base)
+                goes_on = answer(request, source, answers)
+                answers.flush()
+                if not goes_on:
+                    break
+        except MemoryError:
+            os._exit(MEMORY_STATUS)
 
 
 def read_status(field: str) -> int:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 import models.errors
+from models.decoding.bounded_loop import MEMORY_STATUS
 from models.decoding.wire import LENGTH, MAX_HEADER_BYTES, AnswerHeader
 from models.errors import CorruptScan, DecodeTimeout, MemoryExceeded
 
@@ -155,6 +156,8 @@ class ChildProcess:
             return CorruptScan("the decoder closed its pipe")
         if status == -signal.SIGXCPU:
             return DecodeTimeout()
+        if status == MEMORY_STATUS:
+            return MemoryExceeded()
         if status == -signal.SIGKILL:
             return MemoryExceeded("the decoder was killed by the system")
         return CorruptScan(f"the decoder died of this scan (status {status})")

@@ -12,7 +12,8 @@ from tests.builders.evaluations import draw_scan
 from tests.builders.pictures import encode_picture
 from tests.builders.processes import ServiceProcess
 
-SCANS = 60
+# So many that a push is not over before a busy machine tells it that it was interrupted.
+SCANS = 150
 ACKNOWLEDGED = 8
 PATIENCE_S = 120.0
 

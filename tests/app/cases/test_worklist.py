@@ -1,3 +1,4 @@
+import math
 import time
 from dataclasses import fields, replace
 from datetime import timedelta
@@ -14,6 +15,10 @@ from app.errors import InvalidCursor
 from app.storage.database import Database, open_database
 from tests.builders.cases import BUNDLE, OTHER_BUNDLE, fill_worklist
 from tests.fakes.clock import FakeClock
+
+# Of a page, in the database.
+BAR_S = 0.05
+TRIES = 40
 
 AT = FakeClock().now()
 FILTERS = [
@@ -192,16 +197,17 @@ def test_among_100_000_cases_a_page_is_found_quickly(hundred_thousand, wanted, s
     first_s, cursor = _time_page(hundred_thousand, page)
     next_s, _ = _time_page(hundred_thousand, replace(page, cursor=cursor))
 
-    # An order without an index of its own walks all of one.
-    bar_s = 0.2 if sort is Sort.MODALITY else 0.05
-    assert (first_s < bar_s, next_s < bar_s) == (True, True), (first_s, next_s)
+    assert (first_s < BAR_S, next_s < BAR_S) == (True, True), (first_s, next_s)
 
 
 def _time_page(database: Database, page: Page) -> tuple[float, str | None]:
-    times = []
-    for _ in range(5):
+    """Give the quickest of some tries: the others tell how busy the machine is."""
+    quickest_s = math.inf
+    for _ in range(TRIES):
         with database.reading() as session:
             start_s = time.perf_counter()
             found = CaseRepository(session).list_page(page)
-            times.append(time.perf_counter() - start_s)
-    return min(times), found.next_cursor
+            quickest_s = min(quickest_s, time.perf_counter() - start_s)
+        if quickest_s < BAR_S:
+            break
+    return quickest_s, found.next_cursor

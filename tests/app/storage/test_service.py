@@ -6,7 +6,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from app.cases.tables import UploadRow
-from app.errors import BlobNotFound
+from app.errors import BlobNotFound, BlobStoreUnavailable
 from app.storage.identifiers import draw_id
 from app.storage.object_store import S3Access, open_s3_store
 from app.storage.service import collect_blobs, register_blob, verify_blobs
@@ -93,7 +93,7 @@ def _keep_until_registered(database, blobs, clock, content):
     for _ in range(50):
         try:
             return _keep(database, blobs, clock, content, is_referenced=True)
-        except BlobNotFound:
+        except (BlobNotFound, BlobStoreUnavailable):  # so late a collector takes drafts too
             continue
     raise TimeoutError
 

@@ -12,9 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from models.decoding.child_process import ChildProcess
 from models.decoding.decode import decode_scan
 from models.decoding.limits import DecodeLimits
 from models.decoding.series import find_scans
+from models.decoding.wire import RequestHeader, frame_header
 from models.decoding.worker import BoundedDecoder
 from models.errors import (
     CorruptScan,
@@ -137,6 +139,18 @@ def test_memory_over_the_limit_is_refused_and_the_next_scan_decoded() -> None:
             decoder.decode(picture)
 
         assert decoder.decode(SCAN).slice_count == 3
+
+
+def test_a_child_without_memory_for_its_refusal_is_told_from_one_that_crashed() -> None:
+    child = ChildProcess("tests.fakes.starved_child")
+    try:
+        child.await_ready()
+        request = RequestHeader(is_series=False, parts=(), blob_bytes=(), limits=LIMITS)
+        child.send([frame_header(request)], time.monotonic() + 60)
+        with pytest.raises(MemoryExceeded):
+            child.receive_header(time.monotonic() + 60)
+    finally:
+        child.end()
 
 
 def test_threads_may_share_a_decoder(decoder: BoundedDecoder) -> None:
