@@ -8,6 +8,7 @@ from models.decoding.wire import RequestHeader
 
 def starve(request: RequestHeader, source: BinaryIO, answers: BinaryIO) -> bool:
     """Find no memory."""
+    del request, source, answers
     raise MemoryError
 
 
