@@ -35,7 +35,7 @@ def rank_finding(verdict: str, score: float | None) -> float:
 
 def _find_modality_key(context: DefaultExecutionContext) -> str:
     """Give the modality to sort by: None compares with nothing, the empty word with all."""
-    modality: str | None = context.get_current_parameters().get("modality")
+    modality: str | None = context.get_current_parameters().get("modality")  # type: ignore[no-untyped-call]  # untyped in SQLAlchemy
     return modality or ""
 
 
