@@ -101,6 +101,21 @@ class VariationalSpec(Spec):
     samples: int = Field(default=0, ge=0, le=64)
 
 
+class MemorySpec(Spec):
+    """Autoencoder that draws from a memory of healthy latents (Gong et al. 2019, MemAE).
+
+    `shrink` times 1 / `items` is the share of attention under which an item counts for nothing.
+    """
+
+    kind: Literal["memae"]
+    channels: int = Field(default=1, ge=1, le=64)
+    size_px: int = Field(default=64, ge=32, le=512)
+    width: int = Field(default=16, ge=4, le=256)
+    latent: int = Field(default=64, ge=1, le=4096)
+    items: int = Field(default=200, ge=2, le=4096)
+    shrink: float = Field(default=1.0, ge=0.0, le=3.0)
+
+
 class DenoisingUnetSpec(Spec):
     """Denoising U-Net with skip connections (Kascenas et al. 2022, MIDL)."""
 
@@ -112,7 +127,7 @@ class DenoisingUnetSpec(Spec):
 
 
 NetworkSpec = Annotated[
-    AutoencoderSpec | VariationalSpec | DenoisingUnetSpec, Field(discriminator="kind")
+    AutoencoderSpec | VariationalSpec | MemorySpec | DenoisingUnetSpec, Field(discriminator="kind")
 ]
 
 

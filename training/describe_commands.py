@@ -23,7 +23,7 @@ from models.networks.variational import VariationalAutoencoder
 from models.specs import NetworkSpec
 from training.recipe import read_recipe
 
-KINDS = ("ae", "vae", "denoising_unet")
+KINDS = ("ae", "vae", "memae", "denoising_unet")
 INTERPOLATION_STEPS = 8
 GAP_PX = 2
 

@@ -274,6 +274,7 @@ def _to_full_precision(drawn: Reconstruction) -> Reconstruction:
         log_variance=widen(drawn.log_variance),
         latent_mean=widen(drawn.latent_mean),
         latent_log_variance=widen(drawn.latent_log_variance),
+        address_entropy=widen(drawn.address_entropy),
     )
 
 

@@ -14,6 +14,7 @@ from training.recipe import (
     EvidenceLossSpec,
     LikelihoodLossSpec,
     LossSpec,
+    MemoryLossSpec,
     StructuralLossSpec,
 )
 
@@ -48,6 +49,8 @@ def compute_loss(
         return _bound_evidence(reconstruction, image, foreground, spec, done_share)
     if spec.kind == "perceptual":
         return _measure_features(redrawn, image, foreground, features)
+    if isinstance(spec, MemoryLossSpec):
+        return _measure_memory(reconstruction, image, foreground, spec)
     distance = redrawn - image
     return _average(distance.square() if spec.kind == "squared" else distance.abs(), foreground)
 
@@ -103,6 +106,19 @@ def _bound_evidence(
     divergence = compute_kl(mean, log_variance)
     warmth = min(1.0, done_share / spec.warmup_share) if spec.warmup_share else 1.0
     return (likelihood + spec.beta * warmth * divergence) / image[0].numel()
+
+
+def _measure_memory(
+    reconstruction: Reconstruction, image: Tensor, foreground: Tensor, spec: MemoryLossSpec
+) -> Tensor:
+    """Give squared distance and weighed entropy of reading: float32 [B].
+
+    Gong et al. 2019 (eq. 10); outside training the entropy is not known and left out.
+    """
+    squared = _average((reconstruction.image - image).square(), foreground)
+    if reconstruction.address_entropy is None:
+        return squared
+    return squared + spec.entropy_weight * reconstruction.address_entropy
 
 
 def _measure_features(

@@ -58,6 +58,13 @@ class EvidenceLossSpec(Spec):
     decoder_sigma: float = Field(default=0.1, gt=0.0)
 
 
+class MemoryLossSpec(Spec):
+    """Squared distance, and the entropy of reading a memory (Gong et al. 2019, eq. 10)."""
+
+    kind: Literal["memory"]
+    entropy_weight: float = Field(default=2e-4, ge=0.0)
+
+
 class PerceptualLossSpec(Spec):
     """Relative distance on frozen features (Shvetsova et al. 2021, AE-PL); needs the extra."""
 
@@ -69,6 +76,7 @@ LossSpec = Annotated[
     | StructuralLossSpec
     | LikelihoodLossSpec
     | EvidenceLossSpec
+    | MemoryLossSpec
     | PerceptualLossSpec,
     Field(discriminator="kind"),
 ]
@@ -187,6 +195,7 @@ class Recipe(Spec):
         pairs = (
             ("gaussian_likelihood", "a network with has_variance", has_variance),
             ("evidence", "a network of kind vae", network.kind == "vae"),
+            ("memory", "a network of kind memae", network.kind == "memae"),
         )
         for kind, wanted, is_given in pairs:
             if (self.loss.kind == kind) != is_given:

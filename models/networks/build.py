@@ -7,9 +7,10 @@ from torch import nn
 
 from models.networks.autoencoder import Autoencoder
 from models.networks.denoising_unet import DenoisingUnet
+from models.networks.memory import MemoryAutoencoder
 from models.networks.reconstruction import Network
 from models.networks.variational import VariationalAutoencoder
-from models.specs import AutoencoderSpec, NetworkSpec, VariationalSpec
+from models.specs import AutoencoderSpec, MemorySpec, NetworkSpec, VariationalSpec
 
 
 def build_network(spec: NetworkSpec, generator: torch.Generator) -> Network:
@@ -30,6 +31,8 @@ def build_skeleton(spec: NetworkSpec) -> Network:
     with torch.device("meta"):
         if isinstance(spec, AutoencoderSpec):
             return Autoencoder(spec)
+        if isinstance(spec, MemorySpec):
+            return MemoryAutoencoder(spec)
         if isinstance(spec, VariationalSpec):
             return VariationalAutoencoder(spec)
         return DenoisingUnet(spec)

@@ -16,12 +16,15 @@ class Reconstruction:
     the network predicts none.
     `latent_mean`: float32 [B, Z]; None for a network without a dense latent.
     `latent_log_variance`: float32 [B, Z]; None unless the latent is a distribution.
+    `address_entropy`: float32 [B], nats, how widely a memory was read; None but in the training of
+    a network with a memory.
     """
 
     image: Tensor
     log_variance: Tensor | None = None
     latent_mean: Tensor | None = None
     latent_log_variance: Tensor | None = None
+    address_entropy: Tensor | None = None
 
 
 class Network(nn.Module, ABC):

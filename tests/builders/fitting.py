@@ -13,7 +13,7 @@ from training.fit import FitRun
 from training.fit_state import HistoryPoint
 from training.recipe import Recipe
 
-LOSSES = {"vae": "evidence", "ae_variance": "gaussian_likelihood"}
+LOSSES = {"vae": "evidence", "ae_variance": "gaussian_likelihood", "memae": "memory"}
 
 
 class MemorySlices:

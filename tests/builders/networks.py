@@ -6,9 +6,15 @@ from torch.nn import functional
 
 from models.networks.build import build_network
 from models.networks.reconstruction import Network
-from models.specs import AutoencoderSpec, DenoisingUnetSpec, NetworkSpec, VariationalSpec
+from models.specs import (
+    AutoencoderSpec,
+    DenoisingUnetSpec,
+    MemorySpec,
+    NetworkSpec,
+    VariationalSpec,
+)
 
-KINDS = ("ae", "ae_variance", "vae", "vae_samples", "denoising_unet")
+KINDS = ("ae", "ae_variance", "vae", "vae_samples", "memae", "denoising_unet")
 
 
 def make_generator(seed: int = 0) -> torch.Generator:
@@ -24,6 +30,8 @@ def make_spec(kind: str, *, size_px: int = 32, channels: int = 1, width: int = 8
         return VariationalSpec(
             **shape, kind="vae", latent=8, samples=4 if kind == "vae_samples" else 0
         )
+    if kind == "memae":
+        return MemorySpec(**shape, kind="memae", latent=8, items=12)
     return DenoisingUnetSpec(**shape, kind="denoising_unet")
 
 

@@ -40,7 +40,7 @@ def folder(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("kind", ["ae", "vae", "denoising_unet"])
+@pytest.mark.parametrize("kind", ["ae", "vae", "memae", "denoising_unet"])
 def test_describe_prints_layers_shapes_parameters_and_operations(kind):
     result = run("describe", kind, "--size", "64", "--width", "8")
 
