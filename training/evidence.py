@@ -88,6 +88,13 @@ class Record(Spec):
         measured = self.training.get("seconds, measurement", "0")
         return sum(float(text) for text in told) - float(measured)
 
+    def look_up(self, *path: str) -> float | None:
+        """Give a number of the summary; None where it is not there or not defined."""
+        found: Any = self.summary
+        for key in path:
+            found = found.get(key) if isinstance(found, dict) else None
+        return None if found is None else float(found)
+
 
 def fill_cell(plan: EvidencePlan, cell: Cell) -> Record:
     """Give the record of a cell, trained and measured unless it was before.

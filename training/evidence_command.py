@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from models.device import choose_device
-from models.errors import InvalidCohort
+from models.errors import AegleError, InvalidCohort
 from training.device import DeviceName
 from training.evidence import (
     AUTO,
@@ -98,7 +98,11 @@ def _fill(plan: EvidencePlan, wanted: list[Cell], console: Console) -> None:
         task = bar.add_task("evidence", total=len(wanted))
         for cell in wanted:
             bar.update(task, description=f"{cell.cohort} {cell.method} {cell.seed}")
-            fill_cell(plan, cell)
+            try:
+                fill_cell(plan, cell)
+            except AegleError as error:
+                # One cohort that cannot be used spoils no other; the page tells it was not run.
+                console.print(f"{cell.cohort} {cell.method} {cell.seed}: {error}", markup=False)
             bar.advance(task)
 
 

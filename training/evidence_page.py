@@ -7,6 +7,7 @@ from statistics import mean, stdev
 from typing import Any
 
 from training.evidence import REFERENCE, Cell, Record
+from training.evidence_bars import try_bars
 
 NOTHING = "-"
 MINUTE_S = 60.0
@@ -51,7 +52,7 @@ def build_page(records: Sequence[Record], wanted: Sequence[Cell], date: datetime
         own = [record for record in records if record.cohort == cohort]
         parts.append(f"## {cohort}\n\n{_describe_cohort(own[0])}")
         parts += [_draw_main(own), _draw_heads(own), _draw_alarms(own), _draw_searches(own)]
-    parts.append(_tell_missing(records, wanted))
+    parts += [_draw_bars(records), _tell_missing(records, wanted)]
     return "\n".join(part for part in parts if part)
 
 
@@ -173,6 +174,23 @@ def _draw_searches(records: Sequence[Record]) -> str:
     ]
     head = ("seed", "", "")
     return "### What `auto` tried\n\n" + _draw_table(head, lines) if lines else ""
+
+
+def _draw_bars(records: Sequence[Record]) -> str:
+    lines = [
+        (
+            each.cohort,
+            each.method,
+            str(each.seeds),
+            each.bar.what,
+            f"{'at most' if each.bar.is_ceiling else 'at least'} {each.bar.limit:g}",
+            _show(each.found),
+            "met" if each.is_met else "**missed**" if each.found is not None else "not measured",
+        )
+        for each in try_bars(records)
+    ]
+    head = ("cohort", "method", "seeds", "what", "bar", "found", "")
+    return "## Bars\n\n" + _draw_table(head, lines)
 
 
 def _tell_missing(records: Sequence[Record], wanted: Sequence[Cell]) -> str:
