@@ -44,6 +44,7 @@ ServiceError                    500, a child of models.errors.AegleError
 │       ├── UnsupportedSyntax       C122, no transfer syntax that is known, or it points elsewhere
 │       ├── MismatchedClass         A900, its meta information names another class or instance
 │       ├── MismatchedStudy         A901, it belongs to another study than the one addressed
+│       ├── NotDeidentifiable       0110, only DICOM objects can be kept without their patient
 │       ├── DuplicateObject         0111, another object with this UID is kept
 │       └── UnsupportedClass        0122, no storage class that is known
 ├── EngineError                 503, scans cannot be scored at the moment
@@ -297,6 +298,10 @@ class MismatchedStudy(ObjectRefused):
     """The object belongs to another study than the one addressed."""
 
     failure_reason = 0xA901
+
+
+class NotDeidentifiable(ObjectRefused):
+    """Patients are taken out at intake: only DICOM objects are taken in."""
 
 
 class DuplicateObject(ObjectRefused):

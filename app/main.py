@@ -51,10 +51,12 @@ from app.dicom.retrieve_routes import router as retrieve_router
 from app.dicom.search_routes import router as search_router
 from app.dicom.stow_routes import router as stow_router
 from app.dicom.tasks import SeriesWatch
+from app.dicom.uploads import UploadIndex
 from app.error_handlers import add_error_handlers, name_error_media
 from app.health.metrics import Metrics
 from app.health.routes import router as health_router
 from app.health.service import ReadinessProbe
+from app.intake.contents import ContentReader
 from app.intake.routes import router as intake_router
 from app.intake.service import Intake
 from app.intake.unpacker import Unpacker
@@ -199,12 +201,15 @@ def _build_road(service: Service, settings: Settings, storage: Storage) -> Road:
     """Lay the road of a scan, from intake to webhook; nothing moves on it yet."""
     clock = service.clock
     line = open_line(settings, storage, clock)
-    unpacker = Unpacker(storage.blobs, list_limits(settings))
     hooks = _list_hooks(settings)
     metrics = Metrics(line)
     service.state.metrics = metrics
-    service.state.intake = Intake(storage, unpacker, line, clock)
     service.state.receiver = open_receiver(settings, storage, clock)
+    index = UploadIndex(service.state.receiver)
+    clean = index.clean if index.is_cleaning else None
+    unpacker = Unpacker(storage.blobs, list_limits(settings), clean)
+    reader = ContentReader(storage.blobs, unpacker, index, line.decoders)
+    service.state.intake = Intake(storage, reader, line, clock)
     chance = SystemRandom().random
     outgoing = open_outgoing(settings, storage, line, service.state.receiver, clock, chance)
     line.keeper.announcers += [

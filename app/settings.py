@@ -138,6 +138,11 @@ class Settings(BaseSettings):
     dicom_quiet_s: float = Field(
         default=60.0, ge=0.0, le=86_400.0, description="A series is complete after this quiet time."
     )
+    deidentify_intake: bool = Field(
+        default=False,
+        description="Take the patient out of DICOM objects before they are kept; nothing that is "
+        "no DICOM is taken in then.",
+    )
     stow_requests: int = Field(
         default=64, ge=1, le=1024, description="STOW requests answered at one time; then 503."
     )

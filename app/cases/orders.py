@@ -18,13 +18,17 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class NewUpload:
-    """Bytes that a sender handed in; they are in the blob store."""
+    """Bytes that a sender handed in; they are in the blob store.
+
+    `sent_sha256` is the digest of what came, where something else is kept in its place.
+    """
 
     sender: str
     sha256: str
     size_bytes: int
     idempotency_key: str | None = None
     left_out: tuple[LeftOut, ...] = ()
+    sent_sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

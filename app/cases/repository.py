@@ -59,6 +59,11 @@ class CaseRepository:
         query = select(UploadRow).where(UploadRow.sender == sender, UploadRow.sha256 == sha256)
         return self.session.scalar(query)
 
+    def find_sent(self, sender: str, sha256: str) -> UploadRow | None:
+        """Find what a sender handed in before, by the digest of what came."""
+        query = select(UploadRow).where(UploadRow.sender == sender, UploadRow.sent_sha256 == sha256)
+        return self.find_upload(sender, sha256) or self.session.scalar(query)
+
     def find_upload_id(self, sender: str, sha256: str) -> UUID | None:
         """Find the id of what a sender handed in before."""
         values = {"sender": sender, "sha256": sha256}

@@ -161,6 +161,11 @@ class FileView(Shown):
     slice_score: float | None = Field(
         default=None, description="Of its strangest slice.", examples=[3.41]
     )
+    index_code: str | None = Field(
+        default=None,
+        description="Why a DICOM file is not listed by DICOMweb, and has no DICOM results.",
+        examples=[None],
+    )
 
 
 class CaseDetail(CaseView):

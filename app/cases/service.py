@@ -4,7 +4,7 @@ Nothing here commits; each function may run twice with the same outcome where a 
 make it run twice.
 """
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -50,6 +50,7 @@ def keep_upload(session: Session, new: NewUpload, at: datetime) -> tuple[UploadR
         idempotency_key=new.idempotency_key,
         received_at=at,
         left_out=[asdict(each) for each in new.left_out],
+        sent_sha256=new.sent_sha256,
     )
     repository.add(row)
     return row, True
@@ -121,7 +122,9 @@ def grow_case(session: Session, case: CaseRow, files: list[NewInstance], at: dat
     """
     repository = CaseRepository(session)
     is_new = case.state == CaseState.RECEIVING
+    labels = {row.sha256: row.label for row in repository.list_instances(case.id)}
     repository.drop_instances(case.id)
+    files = [replace(file, label=file.label or labels.get(file.sha256)) for file in files]
     add_instances(session, case, files, at)
     if not is_new:
         case.edition += 1

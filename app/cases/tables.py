@@ -40,13 +40,17 @@ def _find_modality_key(context: DefaultExecutionContext) -> str:
 
 
 class UploadRow(Table):
-    """Bytes as a sender handed them in: the receipt."""
+    """Bytes as a sender handed them in: the receipt.
+
+    `sent_sha256` is their digest where they were not kept as they were, but without their patient.
+    """
 
     __tablename__ = "uploads"
     __table_args__ = (
         Index("uq_uploads_sender_sha256", "sender", "sha256", unique=True),
         Index("uq_uploads_sender_idempotency_key", "sender", "idempotency_key", unique=True),
         Index("ix_uploads_sha256", "sha256"),
+        Index("ix_uploads_sent_sha256", "sent_sha256"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -56,6 +60,7 @@ class UploadRow(Table):
     idempotency_key: Mapped[str | None] = mapped_column(String(128))
     received_at: Mapped[datetime]
     left_out: Mapped[list[Any]] = mapped_column(default=list)
+    sent_sha256: Mapped[str | None] = mapped_column(SHA256)
 
 
 class CaseRow(Table):
@@ -109,7 +114,7 @@ class CaseRow(Table):
 
 
 class InstanceRow(Table):
-    """One file of a case, in the order of its slices."""
+    """One file of a case, in the order of its slices; `index_code` says why DICOM has it not."""
 
     __tablename__ = "instances"
     __table_args__ = (
@@ -129,6 +134,7 @@ class InstanceRow(Table):
     sop_class_uid: Mapped[str | None] = mapped_column(_UID)
     sop_uid: Mapped[str | None] = mapped_column(_UID)
     label: Mapped[str | None] = mapped_column(String(255))
+    index_code: Mapped[str | None] = mapped_column(String(64))
 
 
 class FindingRow(Table):

@@ -13,7 +13,8 @@ from models.errors import AegleError
 ACCEPTED = "accepted"
 REFUSED = "refused"
 KNOWN = "known"
-_SHOWN = ("anomalous", "indeterminate", "typical", ACCEPTED, REFUSED, KNOWN)
+KEPT = "kept"
+_SHOWN = ("anomalous", "indeterminate", "typical", ACCEPTED, KEPT, REFUSED, KNOWN)
 
 
 class Tally:
@@ -29,6 +30,7 @@ class Tally:
             return
         self.counts[KNOWN] += delivery.receipt.is_known
         self.counts.update(choose_word(case) for case in delivery.receipt.cases)
+        self.counts[KEPT] += not delivery.receipt.cases
 
     def __str__(self) -> str:
         shown = [f"{word} {self.counts[word]}" for word in _SHOWN if self.counts[word]]
@@ -43,6 +45,8 @@ def write_lines(delivery: Delivery) -> Iterator[str]:
         yield make_printable(f"{label}  {REFUSED}  {code}: {text}")
         return
     cases = delivery.receipt.cases
+    if not cases:
+        yield make_printable(f"{label}  {KEPT}  no scan: nothing to score")
     for case in cases:
         inside = case.files[0].label if len(cases) > 1 and case.files else None
         name = f"{label}:{inside}" if inside else label

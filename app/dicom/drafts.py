@@ -63,13 +63,22 @@ class ObjectDraft:
 
     def _write_head(self) -> None:
         head, self._head = self._head or b"", None
+        self.has_meta = has_meta_information(head)
         if head[len(_PREAMBLE) : _HEAD_BYTES] == _PREFIX:
-            self.has_meta = True
             head = _PREAMBLE + head[len(_PREAMBLE) :]
-        elif head.startswith(_META_GROUP):
-            self.has_meta = True
+        elif self.has_meta:
             head = _PREAMBLE + _PREFIX + head
         self.blob.write(head)
+
+
+def has_meta_information(head: bytes) -> bool:
+    """Tell by its first bytes whether a file has meta information."""
+    return head[len(_PREAMBLE) : _HEAD_BYTES] == _PREFIX or head.startswith(_META_GROUP)
+
+
+def is_kept_as_it_is(head: bytes) -> bool:
+    """Tell by its first bytes whether a file has a preamble that says nothing."""
+    return head.startswith(_PREAMBLE + _PREFIX)
 
 
 def add_meta(store: BlobStore, source: Path, header: ObjectHeader) -> BlobDraft:

@@ -6,6 +6,7 @@ from datetime import timedelta
 from threading import Event, Thread
 
 from app.clock import Clock
+from app.dicom.crosswalk import Crosswalk
 from app.dicom.deidentify import Deidentifier
 from app.dicom.job_repository import JobRepository
 from app.dicom.job_states import JobState
@@ -41,7 +42,7 @@ class Pusher:
         self._targets = {target.name: target for target in targets}
         self._clock = clock
         self._chance = chance
-        self._deidentifier = Deidentifier(storage.database, clock)
+        self._deidentifier = Deidentifier(Crosswalk(storage.database, clock))
         self._stopping = Event()
         self._thread = Thread(target=self._run, name="pusher", daemon=True)
 

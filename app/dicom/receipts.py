@@ -22,13 +22,17 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class ObjectReceipt:
-    """One object of a message; what could be read of its identity, and its failure or None."""
+    """One object of a message; what could be read of its identity, and its failure or None.
+
+    `is_renamed` says that it is kept without its patient, under names that are not told.
+    """
 
     study_uid: str | None = None
     series_uid: str | None = None
     sop_class_uid: str | None = None
     sop_uid: str | None = None
     failure: Failure | None = None
+    is_renamed: bool = False
 
     @property
     def is_kept(self) -> bool:

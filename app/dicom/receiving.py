@@ -19,6 +19,7 @@ from app.cases.orders import NewCase, NewUpload
 from app.cases.service import keep_bare_upload, open_case
 from app.cases.states import CaseState, Channel
 from app.clock import Clock
+from app.dicom.deidentify import IntakeCleaner
 from app.dicom.drafts import ObjectDraft, add_meta
 from app.dicom.header import ObjectHeader
 from app.dicom.readers import HeaderReaders
@@ -53,15 +54,22 @@ _FLUSHERS = 8
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """Who sends, which way, and into which study when only one is allowed."""
+    """Who sends, which way, and into which study when only one is allowed.
+
+    `is_ours` says that it is a result of ours, which names nobody that its scan does not name.
+    """
 
     sender: Principal
     channel: Channel
     study_uid: str | None = None
+    is_ours: bool = False
+
+
+_ANYBODY = Delivery(Principal("", "", frozenset()), Channel.DICOMWEB)
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class FoundObject:
     """An object that may be taken in; all four UIDs are there."""
 
     header: ObjectHeader
@@ -80,10 +88,17 @@ class Receiver:
     """The one way for DICOM objects into the service; safe to share between threads."""
 
     def __init__(
-        self, storage: Storage, readers: HeaderReaders, clock: Clock, quiet_s: float
+        self,
+        storage: Storage,
+        readers: HeaderReaders,
+        clock: Clock,
+        quiet_s: float,
+        cleaner: IntakeCleaner | None = None,
     ) -> None:
+        """Take what it needs; with a `cleaner` objects are kept without their patient."""
         self.storage = storage
         self.readers = readers
+        self.cleaner = cleaner
         self._clock = clock
         self._quiet = timedelta(seconds=quiet_s)
         self._writer = GroupedWriter(storage.database)
@@ -106,11 +121,23 @@ class Receiver:
                 raise ObjectNotUnderstood("the object is empty")
             header = self._read_header(draft, path)
             found = check_header(header, delivery, has_meta=draft.has_meta)
-            blob = self._keep_bytes(draft, path, header)
+            if self.cleaner is None or delivery.is_ours:
+                blob = self.keep_bytes(draft, path, header)
+            else:
+                found, blob = self._keep_clean(path, draft.blob.size_bytes, self.cleaner)
             self._keep(found, blob, delivery)
         except AegleError as error:
             return _build_receipt(header, error)
-        return _build_receipt(header, None)
+        return _build_receipt(header, None, is_renamed=found.header is not header)
+
+    def _keep_clean(
+        self, path: Path, size_bytes: int, cleaner: IntakeCleaner
+    ) -> tuple[FoundObject, StoredBlob]:
+        """Keep an object without its patient; the bytes that came are thrown away."""
+        with self.draft() as clean:
+            clean.write(cleaner.clean(path, size_bytes))
+            header = self._read_header(clean, clean.finish())
+            return check_header(header, _ANYBODY, has_meta=True), clean.blob.keep()
 
     def _read_header(self, draft: ObjectDraft, path: Path) -> ObjectHeader:
         """Read the header while the bytes go to the disk: a refusal costs one flush in vain."""
@@ -123,15 +150,24 @@ class Receiver:
     def close(self) -> None:
         """End the children and threads."""
         self.readers.close()
+        if self.cleaner is not None:
+            self.cleaner.close()
         self._flushers.shutdown()
 
-    def _keep_bytes(self, draft: ObjectDraft, path: Path, header: ObjectHeader) -> StoredBlob:
+    def find_name(self, study_uid: str) -> str:
+        """Give the UID under which a study is kept, which is another one without its patient."""
+        if self.cleaner is None:
+            return study_uid
+        return self.cleaner.crosswalk.find_uid(study_uid) or study_uid
+
+    def keep_bytes(self, draft: ObjectDraft, path: Path, header: ObjectHeader) -> StoredBlob:
+        """Put the file of an object into the store, whole whatever it came without."""
         if draft.has_meta:
             return draft.blob.keep()
         with add_meta(self.storage.blobs, path, header) as whole:
             return whole.keep()
 
-    def _keep(self, found: _Found, blob: StoredBlob, delivery: Delivery) -> None:
+    def _keep(self, found: FoundObject, blob: StoredBlob, delivery: Delivery) -> None:
         """Commit an object; a race with the collector or with the same object is run again."""
         for last in (False,) * (_TRIES - 1) + (True,):
             try:
@@ -143,7 +179,7 @@ class Receiver:
                 return
 
     def _insert(
-        self, session: Session, found: _Found, blob: StoredBlob, delivery: Delivery
+        self, session: Session, found: FoundObject, blob: StoredBlob, delivery: Delivery
     ) -> None:
         at = self._clock.now()
         repository = DicomRepository(session)
@@ -155,19 +191,19 @@ class Receiver:
         register_blob(session, self.storage.blobs, blob, at)
         new = NewUpload(delivery.sender.id, blob.sha256, blob.size_bytes)
         upload_id = keep_bare_upload(session, new, at)
-        study, series = _build_study(found, at), _build_series(found, delivery, at)
+        study, series = build_study(found, at), build_series(found, delivery, at)
         place = repository.keep_series(study, series)
         if found.is_scan and place.case_id is None:
             caseless = repository.lock_caseless(place.id)
             if caseless is not None:
                 caseless.case_id = open_case(session, _build_case(found, delivery), at).id
                 session.flush()
-        repository.add_instance(_build_instance(found, blob, place, upload_id, at))
+        repository.add_instance(build_instance(found, blob, place, upload_id, at))
         if found.is_scan:
             repository.await_more(place.id, at + self._quiet, self._quiet)
 
 
-def check_header(header: ObjectHeader, delivery: Delivery, *, has_meta: bool) -> _Found:
+def check_header(header: ObjectHeader, delivery: Delivery, *, has_meta: bool) -> FoundObject:
     """Let an object pass that is named, of a class and encoding we know, and in its study.
 
     Raises:
@@ -176,7 +212,9 @@ def check_header(header: ObjectHeader, delivery: Delivery, *, has_meta: bool) ->
     names = header.identity
     if not (names.study_uid and names.series_uid and names.sop_class_uid and names.sop_uid):
         raise UnidentifiedObject
-    found = _Found(header, names.study_uid, names.series_uid, names.sop_class_uid, names.sop_uid)
+    found = FoundObject(
+        header, names.study_uid, names.series_uid, names.sop_class_uid, names.sop_uid
+    )
     if found.sop_class_uid not in STORAGE_CLASSES:
         raise UnsupportedClass
     if header.transfer_syntax_uid not in TRANSFER_SYNTAXES:
@@ -197,23 +235,31 @@ def _is_meta_right(header: ObjectHeader) -> bool:
     }
 
 
-def _build_receipt(header: ObjectHeader | None, error: AegleError | None) -> ObjectReceipt:
+def _build_receipt(
+    header: ObjectHeader | None, error: AegleError | None, *, is_renamed: bool = False
+) -> ObjectReceipt:
     failure = None if error is None else describe_failure(error)
     if header is None:
         return ObjectReceipt(failure=failure)
     names = header.identity
     return ObjectReceipt(
-        names.study_uid, names.series_uid, names.sop_class_uid, names.sop_uid, failure
+        names.study_uid,
+        names.series_uid,
+        names.sop_class_uid,
+        names.sop_uid,
+        failure,
+        is_renamed=is_renamed,
     )
 
 
-def _build_case(found: _Found, delivery: Delivery) -> NewCase:
+def _build_case(found: FoundObject, delivery: Delivery) -> NewCase:
     facts = merge_facts(found.header.identity, UploadFields(), None)
     sender = delivery.sender
     return NewCase(sender.id, sender.name, delivery.channel, facts, CaseState.RECEIVING)
 
 
-def _build_study(found: _Found, at: datetime) -> DicomStudyRow:
+def build_study(found: FoundObject, at: datetime) -> DicomStudyRow:
+    """Give the row of an object's study."""
     names = found.header.identity
     return DicomStudyRow(
         study_uid=found.study_uid,
@@ -228,7 +274,8 @@ def _build_study(found: _Found, at: datetime) -> DicomStudyRow:
     )
 
 
-def _build_series(found: _Found, delivery: Delivery, at: datetime) -> DicomSeriesRow:
+def build_series(found: FoundObject, delivery: Delivery, at: datetime) -> DicomSeriesRow:
+    """Give the row of an object's series."""
     names = found.header.identity
     return DicomSeriesRow(
         id=draw_id(at),
@@ -245,9 +292,10 @@ def _build_series(found: _Found, delivery: Delivery, at: datetime) -> DicomSerie
     )
 
 
-def _build_instance(
-    found: _Found, blob: StoredBlob, series: SeriesPlace, upload_id: UUID, at: datetime
+def build_instance(
+    found: FoundObject, blob: StoredBlob, series: SeriesPlace, upload_id: UUID, at: datetime
 ) -> DicomInstanceRow:
+    """Give the row of an object; it belongs to no case yet."""
     header = found.header
     return DicomInstanceRow(
         id=draw_id(at),

@@ -18,7 +18,7 @@ def keep_result(receiver: Receiver, content: bytes) -> None:
     """
     with receiver.draft() as draft:
         draft.write(content)
-        receipt = receiver.receive(draft, Delivery(OURSELVES, Channel.DICOMWEB))
+        receipt = receiver.receive(draft, Delivery(OURSELVES, Channel.DICOMWEB, is_ours=True))
     failure = receipt.failure
     if failure is None or failure.code == "duplicate_object":
         return

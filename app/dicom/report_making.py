@@ -19,6 +19,7 @@ from app.dicom.job_states import JobState
 from app.dicom.report_facts import ReportedFinding, ReportKind, ReportOrder
 from app.dicom.report_objects import encode_report
 from app.dicom.reports import build_reports
+from app.dicom.sameness import is_same_object
 from app.dicom.tables import DicomInstanceRow, ReportJobRow
 from app.dicom.wrapping import WrapFacts, wrap_scan
 from app.storage.opening import Storage
@@ -45,7 +46,7 @@ class _Told:
     case: CaseRow
     finding: FindingRow
     files: Sequence[InstanceRow]
-    objects: dict[str, DicomInstanceRow]
+    objects: dict[str, DicomInstanceRow]  # by UID
     bundle_name: str
     earlier: UUID | None
 
@@ -96,14 +97,19 @@ class ReportMaker:
         )
 
     def _find_headers(self, told: _Told, scan: DecodedScan) -> tuple[Dataset, ...]:
-        if all(file.sha256 in told.objects for file in told.files):
-            return tuple(_read_header(told.objects[file.sha256]) for file in told.files)
+        if all(self._is_indexed(file, told) for file in told.files):
+            return tuple(_read_header(told.objects[file.sop_uid or ""]) for file in told.files)
         if scan.format == "dicom" or not self._rules.wraps_pictures:
             raise NothingToTell
         wrapped = wrap_scan(scan, _describe(told.case, self._rules.software))
         for dataset in wrapped:
             self._keep(encode_report(dataset))
         return tuple(wrapped)
+
+    def _is_indexed(self, file: InstanceRow, told: _Told) -> bool:
+        """Tell whether the object of a file's name is that file, whichever way each came."""
+        row = told.objects.get(file.sop_uid or "")
+        return row is not None and is_same_object(self._storage.blobs, row.sha256, file.sha256)
 
 
 def _list_uids(headers: Sequence[Dataset]) -> list[str]:
@@ -140,7 +146,7 @@ def _read(session: Session, finding_id: UUID) -> _Told:
         case=case,
         finding=finding,
         files=files,
-        objects={row.sha256: row for row in found},
+        objects={row.sop_uid: row for row in found},
         bundle_name=bundle.name if bundle else finding.bundle_digest[:12],
         earlier=earlier.finding_id if earlier and earlier.state == JobState.DONE else None,
     )

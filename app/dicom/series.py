@@ -62,6 +62,11 @@ def _settle_series(
         files = [_describe_file(session, scan, series, at) for scan in members]
         grow_case(session, case, files, at)
         grown.append((case, len(members)))
+    if spare is not None and spare.state == CaseState.RECEIVING and grown:
+        # All scans went to cases of uploads: the one that was opened for them is nobody's.
+        series.case_id = grown[0][0].id
+        session.flush()
+        CaseRepository(session).delete_case(spare.id)
     return grown
 
 

@@ -8,6 +8,7 @@ from app.dicom.receipts import NOT_NOW, OUT_OF_ROOM, ObjectReceipt
 Json = dict[str, Any]
 
 RETRY_S = 5
+COERCED = 0xB000  # data elements were changed: it is kept without its patient
 _CLASS = "00081150"
 _INSTANCE = "00081155"
 _REFERENCED = "00081199"
@@ -15,6 +16,7 @@ _FAILED = "00081198"
 _OTHER_FAILED = "0008119A"
 _REASON = "00081197"
 _RETRIEVE_URL = "00081190"
+_WARNING = "00081196"
 _COMMENT = "00000902"
 _COMMENT_CHARACTERS = 64
 
@@ -34,7 +36,7 @@ def build_answer(receipts: Sequence[ObjectReceipt], root_url: str) -> Json:
     """Tell of every object; those that could not be identified are told of without UIDs."""
     answer: Json = {}
     studies = {receipt.study_uid for receipt in receipts if receipt.is_kept}
-    if len(studies) == 1:
+    if len(studies) == 1 and not any(receipt.is_renamed for receipt in receipts):
         answer[_RETRIEVE_URL] = _value("UR", f"{root_url}/studies/{studies.pop()}")
     kept = [_describe_kept(receipt, root_url) for receipt in receipts if receipt.is_kept]
     failed = [_describe_failed(receipt) for receipt in receipts if _is_named(receipt)]
@@ -55,6 +57,8 @@ def _is_named(receipt: ObjectReceipt) -> bool:
 
 
 def _describe_kept(receipt: ObjectReceipt, root_url: str) -> Json:
+    if receipt.is_renamed:
+        return _name(receipt) | {_WARNING: _value("US", COERCED)}
     place = f"{root_url}/studies/{receipt.study_uid}/series/{receipt.series_uid}"
     return _name(receipt) | {
         _RETRIEVE_URL: _value("UR", f"{place}/instances/{receipt.sop_uid}"),

@@ -90,8 +90,9 @@ def complete_study(
 ) -> Completion:
     """Tell that all of a study was sent: its series are scored now, without the quiet time."""
     watch: SeriesWatch = request.app.state.series_watch
+    kept_uid = receiver.find_name(study)
     with receiver.storage.database.transaction() as session:
-        count = DicomRepository(session).complete_study(study, request.app.clock.now())
+        count = DicomRepository(session).complete_study(kept_uid, request.app.clock.now())
     watch.wake()
     return Completion(series=count)
 

@@ -72,8 +72,13 @@ class FileReceipt(BaseModel):
     slice_score: float | None = Field(description="Of its strangest slice.", examples=[0.12])
     failure_code: str | None = Field(
         description="Why its case was set aside, or why it is part of none: `not_a_scan` (hidden, "
-        "text or DICOMDIR), `duplicate_file`.",
+        "text or DICOMDIR), `duplicate_file`, `kept_unscored` (a DICOM object that is no scan).",
         examples=[None],
+    )
+    index_code: str | None = Field(
+        default=None,
+        description="Why a DICOM file is not listed by DICOMweb, and has no DICOM results.",
+        examples=["unidentified_object"],
     )
 
 

@@ -6,7 +6,7 @@ that cannot be read is set aside with its reason, the others go on.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -22,18 +22,25 @@ from app.cases.repository import CaseRepository
 from app.cases.schemas import CaseDetail
 from app.cases.service import add_instances, keep_upload, open_case
 from app.cases.states import CaseState, Channel
-from app.cases.tables import CaseRow, UploadRow
+from app.cases.tables import CaseRow, InstanceRow, UploadRow
 from app.clock import Clock
-from app.errors import BlobNotFound, BlobStoreUnavailable, CaseNotFound, EngineError
+from app.errors import (
+    BlobNotFound,
+    BlobStoreUnavailable,
+    CaseNotFound,
+    DuplicateObject,
+    EngineError,
+)
+from app.intake.contents import Content, ContentReader
 from app.intake.facts import merge_facts
+from app.intake.objects import KEPT_UNSCORED, UploadPlace
 from app.intake.schemas import FileReceipt, Receipt, UploadFields
-from app.intake.unpacker import UnpackedFile, UnpackedScan, Unpacker
-from app.storage.blobs import BlobDraft, StoredBlob
+from app.intake.unpacker import UnpackedFile, UnpackedScan
+from app.storage.blobs import BlobDraft
 from app.storage.grouping import GroupedWriter
 from app.storage.opening import Storage
 from app.storage.service import register_blob
 from models.decoding.scan import DecodedScan
-from models.errors import DecodeError
 
 _TRIES = 3
 _SETTLED = {CaseState.SCORED, CaseState.QUARANTINED}
@@ -59,30 +66,15 @@ class Accepted:
     is_known: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Content:
-    """What is in an upload; `decoded` where it is one file alone."""
-
-    blob: StoredBlob
-    scans: Sequence[UnpackedScan]
-    left_out: tuple[LeftOut, ...]
-    decoded: DecodedScan | None
-
-    def list_blobs(self) -> list[StoredBlob]:
-        """List the upload and its files, each once, in one order for all who lock them."""
-        files = [file.blob for scan in self.scans for file in scan.files]
-        return sorted({self.blob, *files}, key=lambda blob: blob.sha256)
-
-
 class Intake:
     """The one way for scans into the service."""
 
     def __init__(
-        self, storage: Storage, unpacker: Unpacker, line: ScoringLine, clock: Clock
+        self, storage: Storage, reader: ContentReader, line: ScoringLine, clock: Clock
     ) -> None:
         self.storage = storage
         self.line = line
-        self._unpacker = unpacker
+        self._reader = reader
         self._clock = clock
         self._writer = GroupedWriter(storage.database)
 
@@ -97,7 +89,7 @@ class Intake:
         known = self._find_known(offer)
         if known is not None:
             return known
-        content = self._read(offer.draft)
+        content = self._reader.read(offer.draft)
         accepted = self._keep(offer, content)
         if not accepted.is_known:
             self._pass_on(accepted, content.decoded)
@@ -119,27 +111,13 @@ class Intake:
     def _find_known(self, offer: Offer) -> Accepted | None:
         with self.storage.database.reading() as session:
             repository = CaseRepository(session)
-            upload = repository.find_upload(offer.sender.id, offer.draft.sha256)
+            upload = repository.find_sent(offer.sender.id, offer.draft.sha256)
             # A key that came with other bytes before is refused where the upload is kept.
             if upload is None or offer.idempotency_key not in {None, upload.idempotency_key}:
                 return None
             return _describe_known(repository, upload)
 
-    def _read(self, draft: BlobDraft) -> _Content:
-        path = draft.flush()
-        blob = StoredBlob(draft.sha256, draft.size_bytes)
-        try:
-            unpacked = self._unpacker.unpack(path, blob)
-            scans = unpacked.scans
-            is_single = len(scans) == 1 and scans[0].files[0].blob == blob
-            decoded = self.line.decoders.decode([path]) if is_single else None
-        except DecodeError:
-            draft.flush()  # bytes that went away with their disk are not the sender's fault
-            raise
-        draft.keep()
-        return _Content(blob, scans, unpacked.left_out, decoded)
-
-    def _keep(self, offer: Offer, content: _Content) -> Accepted:
+    def _keep(self, offer: Offer, content: Content) -> Accepted:
         """Commit the upload; a race with the collector or with the same upload is run again."""
         for last in (False,) * (_TRIES - 1) + (True,):
             try:
@@ -152,7 +130,7 @@ class Intake:
                     raise
         raise BlobStoreUnavailable
 
-    def _insert(self, session: Session, offer: Offer, content: _Content) -> Accepted:
+    def _insert(self, session: Session, offer: Offer, content: Content) -> Accepted:
         at = self._clock.now()
         store = self.storage.blobs
         for blob in content.list_blobs():
@@ -163,17 +141,20 @@ class Intake:
             content.blob.size_bytes,
             offer.idempotency_key,
             content.left_out,
+            content.sent_sha256,
         )
         upload, is_new = keep_upload(session, new, at)
         if not is_new:
             return _describe_known(CaseRepository(session), upload)
-        case_ids = []
+        rows = []
         for scan in content.scans:
-            case = open_case(session, _describe_case(offer, scan, content.decoded), at)
-            add_instances(session, case, [_describe_file(upload.id, f) for f in scan.files], at)
-            case_ids.append(case.id)
+            case = open_case(session, _describe_case(offer, scan, content), at)
+            files = [_describe_file(upload.id, file) for file in scan.files]
+            rows += add_instances(session, case, files, at)
+        _index_objects(session, offer, upload, content, rows)
+        case_ids = tuple(dict.fromkeys(row.case_id for row in rows))
         self._record(session, offer, upload, len(case_ids), at)
-        return Accepted(upload.id, tuple(case_ids), is_known=False)
+        return Accepted(upload.id, case_ids, is_known=False)
 
     def _record(
         self, session: Session, offer: Offer, upload: UploadRow, case_count: int, at: datetime
@@ -192,13 +173,48 @@ class Intake:
             return  # accepted all the same: the next start scores it
 
 
+def _index_objects(
+    session: Session,
+    offer: Offer,
+    upload: UploadRow,
+    content: Content,
+    rows: Sequence[InstanceRow],
+) -> None:
+    """Index the objects of an upload, and note which cannot be.
+
+    Raises:
+        DuplicateObject: all that came are objects that are not scored, and others of their names
+            are there.
+    """
+    at = upload.received_at
+    scored = {row.sha256: row for row in rows}
+    codes: dict[str, str | None] = {}
+    for sha256, found in sorted(content.objects.items(), key=lambda item: item[1].name):
+        row = scored.get(sha256)
+        place = UploadPlace(offer.sender, upload.id, row.case_id if row else None, at)
+        codes[sha256] = found.keep(session, place)
+        if row is not None:
+            row.index_code = codes[sha256]
+    if content.beside and not rows and all(codes[file.blob.sha256] for file in content.beside):
+        raise DuplicateObject
+    left_out = [
+        LeftOut(file.label, file.blob.sha256, codes[file.blob.sha256] or KEPT_UNSCORED)
+        for file in content.beside
+    ]
+    upload.left_out = [*upload.left_out, *(asdict(each) for each in left_out)]
+    session.flush()
+
+
 def _describe_known(repository: CaseRepository, upload: UploadRow) -> Accepted:
     cases = repository.list_upload_cases(upload.id)
     return Accepted(upload.id, tuple(case.id for case in cases), is_known=True)
 
 
-def _describe_case(offer: Offer, scan: UnpackedScan, decoded: DecodedScan | None) -> NewCase:
-    facts = merge_facts(scan.files[0].identity, offer.fields, decoded)
+def _describe_case(offer: Offer, scan: UnpackedScan, content: Content) -> NewCase:
+    fields = offer.fields
+    if content.sent_sha256 is not None:  # what else is said beside a file may name its patient
+        fields = UploadFields(modality=fields.modality)
+    facts = merge_facts(scan.files[0].identity, fields, content.decoded)
     return NewCase(offer.sender.id, offer.sender.name, offer.channel, facts)
 
 
@@ -217,7 +233,7 @@ def _build_receipt(repository: CaseRepository, upload: UploadRow, *, is_known: b
     cases = [_build_case(repository, case) for case in repository.list_upload_cases(upload.id)]
     return Receipt(
         upload_id=upload.id,
-        sha256=upload.sha256,
+        sha256=upload.sent_sha256 or upload.sha256,
         size_bytes=upload.size_bytes,
         received_at=upload.received_at,
         is_known=is_known,
@@ -250,7 +266,7 @@ def _tell_left_out(left_out: dict[str, Any], files: Sequence[FileReceipt]) -> Fi
     """Tell why a file is part of no case; a copy is found in the case of its like."""
     like = next((file for file in files if file.sha256 == left_out["sha256"]), None)
     return FileReceipt(
-        label=left_out["label"],
+        label=left_out["label"] or None,
         sha256=left_out["sha256"],
         size_bytes=like.size_bytes if like else None,
         case_id=like.case_id if like else None,

@@ -1,7 +1,7 @@
 """What an upload holds: its scans and their files, listed in a bounded child process."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -9,6 +9,7 @@ from threading import Lock
 from pydantic import ValidationError
 
 from app.cases.orders import LeftOut
+from app.errors import NotDeidentifiable, ObjectRefused
 from app.intake.identity import Identity
 from app.intake.unpack_child import UnpackAnswer, UnpackRequest
 from app.storage.blobs import CHUNK_BYTES, BlobStore, StoredBlob
@@ -18,12 +19,15 @@ from models.decoding.part import read_head
 from models.decoding.sniff import sniff_format
 from models.decoding.wire import frame_header
 from models.decoding.worker import find_error
-from models.errors import CorruptScan, NoPixels, TooManyBytes
+from models.errors import CorruptScan, DecodeError, NoPixels, TooManyBytes
 
 _MODULE = "app.intake.unpack_child"
 _FREE_BYTES = 64 * MEBI
 _MOST_INFLATION = 50
 _HEADED = {"dicom", "zip"}
+
+# Gives the bytes of a file without its patient.
+Clean = Callable[[Path, int], bytes]
 
 NOT_A_SCAN = "not_a_scan"
 DUPLICATE_FILE = "duplicate_file"
@@ -54,11 +58,15 @@ class Unpacked:
 
 
 class Unpacker:
-    """Lists uploads in one child process, one at a time; safe to share between threads."""
+    """Lists uploads in one child process, one at a time; safe to share between threads.
 
-    def __init__(self, store: BlobStore, limits: DecodeLimits) -> None:
+    With `clean`, which gives a file without its patient, nothing else is kept.
+    """
+
+    def __init__(self, store: BlobStore, limits: DecodeLimits, clean: Clean | None = None) -> None:
         self._store = store
         self._limits = limits
+        self._clean = clean
         self._lock = Lock()
         self._child: ChildProcess | None = None
 
@@ -82,7 +90,11 @@ class Unpacker:
         Raises:
             DecodeError: the upload is of no known format, or cannot be listed.
         """
-        if sniff_format(read_head(source, self._limits)) not in _HEADED:
+        form = sniff_format(read_head(source, self._limits))
+        if self._clean is not None and form != "zip":
+            clean = self._store.write(self._clean(source, blob.size_bytes))
+            return Unpacked((UnpackedScan((UnpackedFile(clean, "", Identity()),)),))
+        if form not in _HEADED:
             return Unpacked((UnpackedScan((UnpackedFile(blob, "", Identity()),)),))
         left_out: list[LeftOut] = []
         with self._lock:
@@ -90,7 +102,7 @@ class Unpacker:
             for number, file in self._list_files(source, blob, left_out):
                 scans.setdefault(number, []).append(file)
         if not scans:
-            raise NoPixels("the archive holds no scan")
+            raise NoPixels("the archive holds no scan") if not self._clean else NotDeidentifiable
         kept = [_drop_copies(files, left_out) for _, files in sorted(scans.items())]
         return Unpacked(tuple(UnpackedScan(files) for files in kept), tuple(left_out))
 
@@ -110,8 +122,11 @@ class Unpacker:
                 if answer.kind == "passed_over":
                     left_out.append(LeftOut(answer.label, None, NOT_A_SCAN))
                     continue
-                kept = self._keep(child, answer, deadline) if answer.has_bytes else blob
-                yield answer.scan, UnpackedFile(kept, answer.label, answer.identity)
+                file = self._take(child, answer, blob, deadline)
+                if isinstance(file, LeftOut):
+                    left_out.append(file)
+                else:
+                    yield answer.scan, file
             is_done = True
             if answer.kind == "refused":
                 raise find_error(answer.error, answer.message)
@@ -119,7 +134,12 @@ class Unpacker:
             if not is_done or child.is_spent:
                 self._replace(ChildProcess(_MODULE))
 
-    def _keep(self, child: ChildProcess, answer: UnpackAnswer, deadline: float) -> StoredBlob:
+    def _take(
+        self, child: ChildProcess, answer: UnpackAnswer, blob: StoredBlob, deadline: float
+    ) -> UnpackedFile | LeftOut:
+        """Keep a file of an archive; one that cannot be cleaned where it must be is left out."""
+        if not answer.has_bytes:
+            return UnpackedFile(blob, answer.label, answer.identity)
         if answer.size_bytes > self._limits.max_inflated_bytes:
             raise TooManyBytes
         left = answer.size_bytes
@@ -128,7 +148,13 @@ class Unpacker:
                 chunk = child.receive(min(left, CHUNK_BYTES), deadline)
                 draft.write(chunk.tobytes())
                 left -= len(chunk)
-            return draft.keep()
+            if self._clean is None:
+                return UnpackedFile(draft.keep(), answer.label, answer.identity)
+            try:
+                content = self._clean(draft.flush(), draft.size_bytes)
+            except (DecodeError, ObjectRefused) as error:
+                return LeftOut(answer.label, None, error.code)
+        return UnpackedFile(self._store.write(content), answer.label, Identity())
 
     def _replace(self, child: ChildProcess | None) -> None:
         if self._child is not None:

@@ -6,6 +6,7 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset
 
+from app.dicom.crosswalk import Crosswalk
 from app.dicom.deidentify import Deidentifier
 from app.dicom.report_facts import ReportKind
 from app.dicom.reports import build_reports
@@ -18,7 +19,7 @@ CANARY = "Canary^Person"
 @pytest.fixture
 def deidentifier(database, clock):
     """One whose crosswalk is empty."""
-    return Deidentifier(database, clock)
+    return Deidentifier(Crosswalk(database, clock))
 
 
 def build_named(study="1.2.826.1", **attributes) -> bytes:
@@ -66,7 +67,7 @@ def test_pixels_and_geometry_stay(deidentifier):
 
 def test_the_same_person_and_study_are_the_same_again(deidentifier, database, clock):
     first = read(deidentifier.clean(build_named(InstanceNumber=1)))
-    again = read(Deidentifier(database, clock).clean(build_named(InstanceNumber=2)))
+    again = read(Deidentifier(Crosswalk(database, clock)).clean(build_named(InstanceNumber=2)))
     other = read(deidentifier.clean(build_named(study="1.2.826.2")))
 
     assert first.PatientID == again.PatientID == other.PatientID

@@ -13,10 +13,10 @@ from app.auth.permissions import Permission
 from app.dicom.push import ObjectSender, PushTarget
 from app.dicom.push_tasks import Pusher
 from tests.builders.evaluations import draw_scan
-from tests.builders.pictures import encode_picture
+from tests.builders.pictures import build_zip, encode_picture
 from tests.builders.reports import OBLIQUE, ROOT, build_slices
 from tests.builders.services import make_key, make_settings, run_service
-from tests.builders.stow import DICOM_TYPE, build_message
+from tests.builders.stow import DICOM_TYPE, build_message, build_object, make_uid
 from tests.fakes.clock import FakeClock
 
 STUDY = f"{ROOT}.5"
@@ -138,6 +138,25 @@ def test_a_picture_is_wrapped_and_has_results(client: TestClient) -> None:
 
     captures = client.get("/dicom-web/series", params={"Modality": "SR"}).json()
     assert len(captures) == 2
+
+
+def test_a_series_that_came_over_rest_has_its_results_in_its_study(client: TestClient) -> None:
+    study, series = make_uid(), make_uid()
+    files = {f"{number}.dcm": build_object(study, series, 2.0 * number) for number in range(3)}
+
+    answer = client.post("/api/v1/scans", params={"wait": 60}, content=build_zip(files))
+    case = answer.json()["cases"][0]
+
+    def find() -> Any:
+        out = client.get(f"/api/v1/cases/{case['id']}/dicom").json()
+        return [report["state"] for report in out["reports"]] == ["done"] or None
+
+    await_value(find)
+    modalities = {
+        each["00080060"]["Value"][0]
+        for each in client.get(f"/dicom-web/studies/{study}/series").json()
+    }
+    assert modalities >= KINDS
 
 
 def test_deleting_a_case_takes_its_results_away(client: TestClient) -> None:

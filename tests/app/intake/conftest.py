@@ -19,7 +19,7 @@ _SEEDS = count(5000)
 def client(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     """A ready service, called by an administrator's key."""
     folder = tmp_path_factory.mktemp("service")
-    with run_service(make_settings(folder, bundle=tiny_bundle)) as client:
+    with run_service(make_settings(folder, bundle=tiny_bundle, dicom_results=())) as client:
         yield client
 
 

@@ -6,10 +6,11 @@ import pytest
 from app.auth.permissions import Permission
 from app.errors import QueueFull
 from models.errors import CorruptScan
-from tests.builders.dicom import build_deflated_bomb, build_nested, make_ramp
+from tests.builders.dicom import build_deflated_bomb, build_nested
 from tests.builders.pictures import build_gzip_bomb, build_nifti, build_png_flood, build_zip
 from tests.builders.scans import make_dicom
 from tests.builders.services import make_key
+from tests.builders.stow import build_object
 
 SCANS = "/api/v1/scans"
 REFUSAL_S = 1.0
@@ -163,7 +164,7 @@ HOSTILE = {
     "png_flood": (build_png_flood(60_000, 60_000), 422),
     "deflated_bomb": (build_deflated_bomb(3 * 2**30 // 2), 413),
     "nested": (build_nested(200), 422),
-    "cut_dicom": (make_dicom(make_ramp(8, 8).astype("uint8"))[:-40], 422),
+    "cut_dicom": (build_object("1.2.3", "1.2.4")[:-40], 422),
     "zip_bomb": (build_zip({"zeros": bytes(50_000_000)}), 413),
     "zip_of_nothing": (build_zip({}), 422),
     "zip_leading_out": (build_zip({"../../etc/cron.d/x": b"x"}), 422),

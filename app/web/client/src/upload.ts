@@ -151,7 +151,8 @@ class Upload {
     for (const [number, file] of parcel.files.entries()) {
       const label = `${String(number).padStart(5, "0")}.dcm`;
       const told = parcel.files.length > 1 ? receipt.files.find((one) => one.label === label) : undefined;
-      this.tellOutcome(file, told ?? receipt.cases[0], told?.case_id ?? receipt.cases[0]?.id);
+      const outcome = told ?? receipt.cases[0] ?? receipt.files[0];
+      this.tellOutcome(file, outcome, told?.case_id ?? receipt.cases[0]?.id);
     }
   }
 
@@ -160,7 +161,9 @@ class Upload {
     outcome: { verdict: string | null; failure_code: string | null } | undefined,
     caseId: string | undefined,
   ): void {
-    if (outcome?.failure_code) {
+    if (outcome?.failure_code === "kept_unscored") {
+      this.tell(file, "Kept: no scan, nothing to score", "kept");
+    } else if (outcome?.failure_code) {
       const reason = outcome.failure_code.replaceAll("_", " ");
       this.tell(file, `Kept, but set aside: ${reason}`, "refused", caseId);
     } else if (outcome?.verdict) {
