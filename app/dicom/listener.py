@@ -156,7 +156,10 @@ class StoreListener:
         """Throw away what came of an object that is not whole."""
         with self._lock:
             self._counts.pop(association, None)
-        path = getattr(association.dimse.message, "_data_set_path", None)
+        message = association.dimse.message
+        file, path = (getattr(message, f"_data_set_{what}", None) for what in ("file", "path"))
+        if file is not None:
+            file.close()
         if path is not None:
             Path(path).unlink(missing_ok=True)
 

@@ -17,9 +17,8 @@ import numpy as np
 
 from tests.bench.ratio import Ratio, compare_rates
 from tests.builders.dicom import AXIAL, build_dicom
-from tests.builders.listening import CALLER, ListenerProcess
 from tests.builders.orthanc import find_orthanc, run_orthanc
-from tests.builders.processes import ServiceProcess
+from tests.builders.processes import CALLER, ListenerProcess, ServiceProcess
 from tests.builders.stow import DICOM_TYPE, build_message, make_uid
 
 CONNECTIONS = (1, 4, 16)

@@ -130,7 +130,7 @@ def _await_uploads(senders: Sequence[Sender], wanted: int) -> None:
 def measure_readiness(service: ServiceProcess) -> float:
     """Give the seconds from the bundle loaded, as the log tells, to ready, which is now."""
     now = SystemClock().now()
-    for line in reversed((service.folder / "log.jsonl").read_text().splitlines()):
+    for line in reversed(service.log.read_text().splitlines()):
         if '"bundle loaded"' in line:
             return (now - datetime.fromisoformat(json.loads(line)["at"])).total_seconds()
     raise LookupError("the log tells of no bundle")

@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import httpx2
 
@@ -19,26 +19,20 @@ from app.settings import Settings
 from app.storage.opening import open_storage
 
 START_S = 120.0
+CALLER = "CT1"
 
 
-class ServiceProcess:
-    """`aegle serve` on a data folder; started, killed and started again."""
+class AegleProcess:
+    """A command of ours on a data folder; started, killed and started again on the same port."""
 
-    def __init__(self, folder: Path, bundle: Path | None, **changes: Any) -> None:
+    command: ClassVar[str]
+
+    def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
         self.folder = folder
         self.port = _find_port()
-        self._environment = {
-            "AEGLE_DATA_FOLDER": str(folder),
-            **({} if bundle is None else {"AEGLE_BUNDLE": str(bundle)}),
-            "AEGLE_PORT": str(self.port),
-            "AEGLE_MIN_FREE_BYTES": "0",
-            "AEGLE_DEVICE": "cpu",
-            "AEGLE_DECODERS": "1",
-            "AEGLE_LOG_LEVEL": "warning",
-            **{f"AEGLE_{name.upper()}": str(value) for name, value in changes.items()},
-        }
+        values = {"data_folder": folder, "min_free_bytes": 0, "decoders": 1} | settings
+        self._environment = {f"AEGLE_{name.upper()}": str(value) for name, value in values.items()}
         self._process: subprocess.Popen[bytes] | None = None
-        self.key = _make_key(folder, changes)
 
     def __enter__(self) -> Self:
         self.start()
@@ -52,43 +46,26 @@ class ServiceProcess:
     ) -> None:
         self.kill()
 
+    @property
+    def log(self) -> Path:
+        """What the process writes."""
+        return self.folder / f"{self.command}.jsonl"
+
     def start(self) -> None:
         """Start the process."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith("AEGLE_")}
-        with (self.folder / "log.jsonl").open("ab") as log:
+        with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "app.cli", "serve"],
+                [sys.executable, "-m", "app.cli", self.command],
                 env=kept | self._environment,
                 stdout=log,
                 stderr=log,
             )
 
-    def await_ready(self, path: str = "/readyz") -> float:
-        """Wait until scans are taken in, or until `path` says so, and give the seconds."""
-        started = time.monotonic()
-        with self.open_client() as client:
-            while time.monotonic() - started < START_S and self.is_running:
-                try:
-                    if client.get(path).status_code == 200:
-                        return time.monotonic() - started
-                except httpx2.TransportError:
-                    pass
-                time.sleep(0.02)
-        raise TimeoutError((self.folder / "log.jsonl").read_text()[-2000:])
-
     @property
     def is_running(self) -> bool:
         """Whether the process is there."""
         return self._process is not None and self._process.poll() is None
-
-    def open_client(self) -> httpx2.Client:
-        """Open a client that holds an administrator's key."""
-        return httpx2.Client(
-            base_url=f"http://127.0.0.1:{self.port}",
-            headers={"Authorization": f"Bearer {self.key}"},
-            timeout=60.0,
-            trust_env=False,
-        )
 
     def measure_memory(self) -> int:
         """Give the resident bytes of the process, without those of its decoders."""
@@ -102,6 +79,14 @@ class ServiceProcess:
         """Start the kernel's record of peak memory anew, and give what is resident now."""
         (self._proc / "clear_refs").write_text("5", encoding="ascii")
         return self.measure_memory()
+
+    def count_files(self) -> int:
+        """Give how many files and sockets are open."""
+        return len(list((self._proc / "fd").iterdir()))
+
+    def count_threads(self) -> int:
+        """Give how many threads run."""
+        return len(list((self._proc / "task").iterdir()))
 
     @property
     def _proc(self) -> Path:
@@ -128,6 +113,64 @@ class ServiceProcess:
         status = self._process.wait(90)
         self._process = None
         return status
+
+
+class ServiceProcess(AegleProcess):
+    """`aegle serve`."""
+
+    command = "serve"
+
+    def __init__(self, folder: Path, bundle: Path | None, **changes: Any) -> None:
+        settings = {"device": "cpu", "log_level": "warning"} | changes
+        super().__init__(folder, settings | ({} if bundle is None else {"bundle": bundle}))
+        self._environment.setdefault("AEGLE_PORT", str(self.port))
+        self.key = _make_key(folder, changes)
+
+    def await_ready(self, path: str = "/readyz") -> float:
+        """Wait until scans are taken in, or until `path` says so, and give the seconds."""
+        started = time.monotonic()
+        with self.open_client() as client:
+            while time.monotonic() - started < START_S and self.is_running:
+                try:
+                    if client.get(path).status_code == 200:
+                        return time.monotonic() - started
+                except httpx2.TransportError:
+                    pass
+                time.sleep(0.02)
+        raise TimeoutError(self.log.read_text()[-2000:])
+
+    def open_client(self) -> httpx2.Client:
+        """Open a client that holds an administrator's key."""
+        return httpx2.Client(
+            base_url=f"http://127.0.0.1:{self.port}",
+            headers={"Authorization": f"Bearer {self.key}"},
+            timeout=60.0,
+            trust_env=False,
+        )
+
+
+class ListenerProcess(AegleProcess):
+    """`aegle listen`, beside a service or alone."""
+
+    command = "listen"
+
+    def __init__(self, folder: Path, **changes: Any) -> None:
+        settings = {"dicom_callers": f'["{CALLER}"]', "log_level": "warning"}
+        super().__init__(folder, settings | changes)
+        self._environment.setdefault("AEGLE_DICOM_PORT", str(self.port))
+
+    def start(self) -> None:
+        """Start the process and wait until it takes associations."""
+        super().start()
+        deadline = time.monotonic() + START_S
+        while time.monotonic() < deadline and self.is_running:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 1).close()
+            except OSError:
+                time.sleep(0.05)
+            else:
+                return
+        raise TimeoutError(self.log.read_text()[-2000:])
 
 
 def _find_port() -> int:

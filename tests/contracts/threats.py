@@ -148,4 +148,13 @@ THREATS = (
         ),
         "requests",
     ),
+    Threat(
+        "broken STOW messages and associations, minute after minute",
+        "no crash, no server error, no growth of memory, open files or threads",
+        (
+            "app/dicom/test_broken_dicom.py::test_broken_messages_are_never_a_server_error",
+            "app/dicom/test_broken_dicom.py::test_broken_associations_leave_nothing_behind",
+        ),
+        "dicom",
+    ),
 )  # fmt: skip

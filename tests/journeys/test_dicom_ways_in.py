@@ -15,8 +15,7 @@ from app.dicom.repository import DicomRepository
 from app.dicom.sockets import close_sockets_always
 from app.settings import Settings
 from app.storage.opening import open_storage
-from tests.builders.listening import CALLER, ListenerProcess
-from tests.builders.processes import ServiceProcess
+from tests.builders.processes import CALLER, ListenerProcess, ServiceProcess
 from tests.builders.stow import build_object, make_uid
 
 PATIENCE_S = 60.0

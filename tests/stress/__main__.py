@@ -13,6 +13,7 @@ from rich.table import Table
 from tests.builders.bundles import train_tiny_bundle
 from tests.builders.evaluations import write_lesion_cohort
 from tests.contracts.threats import THREATS
+from tests.stress.broken_dicom import send_broken_dicom
 from tests.stress.faults import end_the_engine, lock_the_database, take_the_blobs_away
 from tests.stress.hostile import hand_in_bombs
 from tests.stress.kills import kill_job, kill_uploads
@@ -30,6 +31,7 @@ ROWS = (
     Row("engine", "the engine's thread ends", 3, end_the_engine),
     Row("database", "the database is locked for three seconds", 5, lock_the_database),
     Row("blobs", "the blob store is away for three seconds", 5, take_the_blobs_away),
+    Row("dicom", "minutes of broken STOW messages and associations", 30, send_broken_dicom),
     Row("requests", "requests drawn from the OpenAPI document, an operation", 100, draw_requests),
 )
 
