@@ -83,16 +83,21 @@ class Pusher:
             self._settle(row, JobState.LEFT_OUT, None)
             return
         try:
-            self._sender.send(target, self._read(row, target))
+            content = self._read(row, target)
+            if content is not None:
+                self._sender.send(target, content)
         except AegleError as error:
             _LOG.warning("an object was not sent", exc_info=error)
             self._postpone(row, error.code)
         else:
             self._settle(row, JobState.DONE, None)
 
-    def _read(self, row: PushRow, target: PushTarget) -> bytes:
+    def _read(self, row: PushRow, target: PushTarget) -> bytes | None:
+        """Give what is to be sent; None where its case was deleted meanwhile, and this row too."""
         with self._storage.database.reading() as session:
-            instance = session.get_one(DicomInstanceRow, row.instance_id)
+            instance = session.get(DicomInstanceRow, row.instance_id)
+        if instance is None:
+            return None
         content = self._storage.blobs.read(instance.sha256)
         return (
             self._deidentifier.clean(content, is_ours=True) if target.is_deidentified else content

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx2
 import pytest
@@ -12,6 +13,7 @@ from fastapi.testclient import TestClient
 from app.auth.permissions import Permission
 from app.dicom.push import ObjectSender, PushTarget
 from app.dicom.push_tasks import Pusher
+from app.dicom.tables import PushRow
 from tests.builders.evaluations import draw_scan
 from tests.builders.pictures import build_zip, encode_picture
 from tests.builders.reports import OBLIQUE, ROOT, build_slices
@@ -31,7 +33,7 @@ def client(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory):
     settings = make_settings(
         tmp_path_factory.mktemp("service"),
         bundle=tiny_bundle,
-        dicom_quiet_s=0.0,
+        dicom_quiet_s=1.0,  # the slices of one message are one edition, on a busy machine too
         wrap_pictures=True,
         push_targets={"pacs": "http://127.0.0.1:9/dicom-web"},
     )
@@ -123,6 +125,15 @@ def make_pusher(client: TestClient, answer: Callable[..., Any], clock: FakeClock
     sender = ObjectSender("AEGLE", transport=httpx2.MockTransport(answer))
     targets = [PushTarget("pacs", "http://127.0.0.1:9/dicom-web")]
     return Pusher(client.app.state.storage, sender, targets, clock, lambda: 1.0)
+
+
+def test_an_object_that_is_deleted_on_its_way_does_not_end_the_sending(client):
+    row = PushRow(id=uuid4(), instance_id=uuid4(), case_id=uuid4(), target="pacs", attempt_count=1)
+    pusher = make_pusher(client, lambda _: httpx2.Response(500), FakeClock())
+
+    pusher._send(row)
+
+    assert pusher.send_due() == 0
 
 
 def test_a_picture_is_wrapped_and_has_results(client: TestClient) -> None:
