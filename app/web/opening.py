@@ -13,6 +13,7 @@ from app.web.case_routes import router as case_router
 from app.web.drawing import Drawing, read_assets
 from app.web.entry_routes import router as entry_router
 from app.web.error_page import draw_error
+from app.web.help_routes import router as help_router
 from app.web.job_routes import router as job_router
 from app.web.monitoring_routes import router as monitoring_router
 from app.web.pages import Pages
@@ -30,6 +31,7 @@ ROUTERS = (
     access_router,
     monitoring_router,
     account_router,
+    help_router,
 )
 
 

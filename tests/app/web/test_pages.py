@@ -16,8 +16,6 @@ from tests.builders.services import make_settings
 from tests.builders.sites import Site, await_viewer, open_context, run_site
 
 SIZES = [(1280, 720), (1920, 1080), (2560, 1440), (3840, 2160)]
-PLAIN = ["/worklist", "/worklist?all=1&verdict=typical&review=confirmed", "/upload", "/bundles"]
-ADMIN = ["/jobs", "/monitoring", "/audit", "/access", "/account"]
 
 
 def find_violations(page: Page) -> list[str]:
@@ -28,33 +26,6 @@ def find_violations(page: Page) -> list[str]:
 def find_case(site: Site, verdict: str) -> str:
     cases = site.client.get("/api/v1/cases", params={"verdict": verdict}).json()["items"]
     return f"/cases/{cases[0]['id']}"
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("scheme", ["dark", "light"])
-def test_axe_finds_nothing_on_any_page(browser: Browser, site: Site, scheme: str):
-    context = open_context(browser, site, site.open_session(), color_scheme=scheme)
-    page = context.new_page()
-    verdicts = ("anomalous", "typical", "indeterminate")
-    cases = [find_case(site, verdict) for verdict in verdicts]
-    bundle = site.client.get("/api/v1/bundles").json()["items"][0]["digest"]
-    found = {}
-
-    for address in (*PLAIN, *ADMIN, *cases, f"/bundles/{bundle}", "/cases/none", "/nothing"):
-        page.goto(address)
-        if address in cases:
-            await_viewer(page)
-            page.keyboard.press("u")
-            expect(page.locator(".review-list > li").first).to_be_visible()
-        found[address] = find_violations(page)
-    page.keyboard.press("?")
-    found["keys"] = find_violations(page)
-    context.clear_cookies()
-    page.goto("/sign-in?ended=1")
-    found["sign-in"] = find_violations(page)
-
-    assert {address: lines for address, lines in found.items() if lines} == {}
-    context.close()
 
 
 @pytest.mark.parametrize(("width", "height"), SIZES)
