@@ -52,7 +52,10 @@ def evidence(
     cohort: Annotated[
         list[str] | None, typer.Option(help="Only this subfolder. May be repeated.")
     ] = None,
-    seeds: Annotated[int, typer.Option(min=0, help="Of each method; 0 writes the page alone.")] = 3,
+    seeds: Annotated[int, typer.Option(min=1, help="Of each method.")] = 3,
+    page_only: Annotated[
+        bool, typer.Option("--page-only", help="Run no cell: draw what is there.")
+    ] = False,
     budget: Annotated[float, typer.Option(min=0.0, help="Minutes of `auto`.")] = 15.0,
     device: Annotated[DeviceName, typer.Option(help="Where the network runs.")] = DeviceName.AUTO,
 ) -> None:
@@ -77,7 +80,8 @@ def evidence(
     plan = EvidencePlan(chosen, methods, seeds, out, 60.0 * budget, choose_device(device))
     console = Console(highlight=False, soft_wrap=True)
     wanted = plan.list_cells()
-    _fill(plan, wanted, console)
+    if not page_only:
+        _fill(plan, wanted, console)
     records = list(read_records(out))
     text = build_page(records, wanted, datetime.fromtimestamp(time.time(), UTC))
     if page is not None:

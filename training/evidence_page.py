@@ -21,10 +21,11 @@ averaged over the seeds. Sensitivity is that at 95 % specificity. Pixel figures 
 abnormal slices, on the network's grid; AUPRO runs up to 30 % false alarms. Times are wall time on
 whatever else the machine did, with so many threads as stand there; milliseconds are those of a
 scan with its decoding. Baselines and peers are fitted on the same fit fold and scored on the same
-road (foreground, erosion, median) as the method `{reference}`; peers take the hottest 1 % of
-their map, or with `mean` the whole body. Reports with the worst false alarms and misses in
-pictures lie beside the cells (`report/report.html`); they are made from data that stay out of
-this repository.
+road (foreground, erosion, median) as the method `{reference}`; peers stand under their name with
+`own` (features of the method's own network) or `frozen` (EfficientNet-Lite0) features, and take
+the hottest 1 % of their map, or with `mean` the whole body. Reports with the worst false alarms
+and misses in pictures lie beside the cells (`report/report.html`); they are made from data that
+stay out of this repository.
 """
 
 

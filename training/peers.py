@@ -215,17 +215,17 @@ def fit_peers(network: Network, healthy: HealthySlices) -> dict[str, Baseline]:
     for features_name, features in _list_features(network).items():
         for name, kind in PEERS.items():
             peer = kind(features).fit(healthy.image, healthy.foreground)
-            fitted[f"{name}, {features_name}"] = peer
-            fitted[f"{name}, {features_name}, mean"] = MeanPeer(peer)
+            fitted[f"{name}_{features_name}"] = peer
+            fitted[f"{name}_{features_name}_mean"] = MeanPeer(peer)
     return fitted
 
 
 def _list_features(network: Network) -> dict[str, Features]:
     found: dict[str, Features] = {}
     if isinstance(network, DenoisingUnet):
-        found["own features"] = LastCall(network.encode)
+        found["own"] = LastCall(network.encode)
     try:
-        found["frozen features"] = LastCall(load_perceptual_features(DEEP_BLOCKS))
+        found["frozen"] = LastCall(load_perceptual_features(DEEP_BLOCKS))
     except MissingExtra:
         return found
     return found

@@ -16,6 +16,7 @@ from models.normalize import Frame
 from models.verdict import decide
 from tests.builders.cohorts import Row, write_cohort, write_csv, write_picture
 from tests.builders.evaluations import FOLDS, build_detector, write_lesion_cohort
+from training import perceptual_weights
 from training.cohort import Cohort, read_cohort
 from training.dataset import decode_cohort_scan
 from training.evaluate import Evaluation, evaluate_detector, restore_fit_fold
@@ -86,6 +87,22 @@ def test_every_baseline_is_scored_on_the_same_scans(
     )
     with_map = {name for name, each in baselines.items() if each["pixel_ap_abnormal"] is not None}
     assert with_map == {"naive_bayes", "pca", "mean_distance", "raw_intensity", "blur_residual"}
+
+
+@pytest.mark.parametrize("has_series", [False, True])
+def test_peers_stand_beside_the_baselines_where_they_are_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, has_series: bool
+) -> None:
+    monkeypatch.setattr(perceptual_weights, "PACKAGE", "no_such_package")
+    cohort = read_cohort(write_lesion_cohort(tmp_path, has_series=has_series))
+    detector = build_detector(cohort, "denoising_unet")
+    options = dataclasses.replace(OPTIONS, peers=True)
+
+    summary = evaluate_detector(detector, cohort, options, lambda: None).summary
+
+    for name in ("padim_own", "patchcore_own", "feature_pca_own", "padim_own_mean"):
+        assert 0.0 <= summary["baselines"][name]["auroc"] <= 1.0
+        assert summary["baselines"][name]["pixel_best_dice"] > 0.0
 
 
 def test_a_baseline_lies_behind_the_bundle_by_the_difference(

@@ -132,7 +132,7 @@ def test_the_command_writes_the_page_and_the_readme_between_its_marks(filled, tm
 
     ended = CliRunner().invoke(
         build_cli(),
-        ["evidence", str(plan.cohorts["blobs"].parent), "--out", str(plan.out), "--seeds", "0",
+        ["evidence", str(plan.cohorts["blobs"].parent), "--out", str(plan.out), "--page-only",
          "--page", str(tmp_path / "page.md"), "--head", str(readme)],
     )  # fmt: skip
 

@@ -10,7 +10,7 @@ def make_record(*, cohort="chest_xray", method="auto", seed=0, auroc=0.9, second
     baselines = {
         "sharpness_low": {"auroc": 0.82},
         "raw_intensity": {"auroc": 0.6, "pixel_ap_abnormal": 0.6},
-        "padim, frozen features": {"auroc": 0.8},
+        "padim_frozen": {"auroc": 0.8},
     }
     summary = {
         "image": {"auroc": auroc, "sensitivity_at_95_specificity": 0.6},

@@ -97,7 +97,7 @@ def test_the_features_at_hand_decide_which_peers_there_are(monkeypatch):
 
     assert fit_peers(make_network("ae"), healthy) == {}
     found = fit_peers(make_network("denoising_unet"), healthy)
-    assert set(found) == {f"{n}, own features{p}" for n in PEERS for p in ("", ", mean")}
-    hottest, mean = found["padim, own features"], found["padim, own features, mean"]
+    assert set(found) == {f"{n}_own{p}" for n in PEERS for p in ("", "_mean")}
+    hottest, mean = found["padim_own"], found["padim_own_mean"]
     assert torch.equal(hottest.error_map(images), mean.error_map(images))
     assert (hottest.score(images, INSIDE) >= mean.score(images, INSIDE)).all()
