@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import track
 
 from models.decoding.limits import DecodeLimits
+from models.decoding.listing import describe_passed_over, write_passed_over
 from models.detector import Detector
 from models.device import choose_device
 from training.device import DeviceName
@@ -43,6 +44,7 @@ def score(
     """Say how unusual scans are.
 
     Exit status 0 whatever the verdicts; 2 where a scan could not be read, the others are scored.
+    Hidden files, plain text and DICOMDIR in folders and zips are passed over, and counted last.
 
     Examples:
 
@@ -56,13 +58,15 @@ def score(
     limits = DecodeLimits()
     spec = ScorerSpec(bundle, choose_device(device), limits, pictures)
     unread = 0
+    passed_over: list[str] = []
     with open_scorers(spec, choose_workers(paths)) as score_all:
-        for scored in score_all(list_sources(paths, limits)):
+        for scored in score_all(list_sources(paths, limits, passed_over)):
             unread += scored.error is not None
             if as_json:
                 typer.echo(json.dumps(scored.to_json(), allow_nan=False))
             else:
                 console.print(make_printable(_describe(scored)), markup=False)
+    _tell_passed_over(passed_over, as_json=as_json)
     if unread:
         raise typer.Exit(UNREADABLE_STATUS)
 
@@ -102,6 +106,13 @@ def card(bundle: BundleFolder) -> None:
 def make_printable(line: str) -> str:
     """Put a mark for what a file's name or tag could do to a terminal."""
     return "".join(letter if letter.isprintable() else "?" for letter in line)
+
+
+def _tell_passed_over(labels: list[str], *, as_json: bool) -> None:
+    if labels and as_json:
+        typer.echo(json.dumps(write_passed_over(labels)))
+    elif labels:
+        typer.echo(make_printable(describe_passed_over(labels)), err=True)
 
 
 def _describe(scored: ScoredFile) -> str:

@@ -56,12 +56,20 @@ class ScoredFile:
         }
 
 
-def list_sources(paths: Iterable[Path], limits: DecodeLimits) -> Iterator[FileSource]:
-    """Find every scan under the paths, in order; what cannot be listed is one source too."""
+def list_sources(
+    paths: Iterable[Path], limits: DecodeLimits, passed_over: list[str] | None = None
+) -> Iterator[FileSource]:
+    """Find every scan under the paths, in order; what cannot be listed is one source too.
+
+    Args:
+        paths: files, folders, zips.
+        limits: of what is listed.
+        passed_over: takes the labels of files in folders and zips that are no scan.
+    """
     for path in paths:
         is_empty = True
         try:
-            for found in find_scans(path, limits):
+            for found in find_scans(path, limits, passed_over):
                 is_empty = False
                 yield FileSource(_name(found), found.parts)
             if is_empty:

@@ -31,14 +31,17 @@ class Parcel:
     files: tuple[Path, ...] = field(repr=False)
 
 
-def list_files(paths: Iterable[Path]) -> list[FoundFile]:
+def list_files(paths: Iterable[Path], passed_over: list[Path] | None = None) -> list[FoundFile]:
     """List files and what folders hold, each once; a path that leads nowhere stays in the list.
 
-    In folders hidden files, plain text and DICOMDIR are passed over.
+    Args:
+        paths: files and folders; in folders hidden files, plain text and DICOMDIR are passed over.
+        passed_over: takes the paths of those.
     """
     found: dict[str, FoundFile] = {}
+    passed_over = [] if passed_over is None else passed_over
     for path in paths:
-        for member in _walk(path) or [path]:
+        for member in _walk(path, passed_over) or [path]:
             size = member.stat().st_size if member.is_file() else 0
             found.setdefault(os.path.abspath(member), FoundFile(member, size))  # noqa: PTH100 - keeps links
     return list(found.values())
@@ -51,9 +54,13 @@ def find_parcels(files: Iterable[FoundFile]) -> Iterator[Parcel]:
         yield Parcel(source.label, tuple(part for part in source.parts if isinstance(part, Path)))
 
 
-def _walk(folder: Path) -> list[Path]:
+def _walk(folder: Path, passed_over: list[Path]) -> list[Path]:
     members = sorted(folder.rglob("*")) if folder.is_dir() else []
-    return [path for path in members if path.is_file() and not _is_passed_over(path)]
+    found = []
+    for path in members:
+        if path.is_file():
+            (passed_over if _is_passed_over(path) else found).append(path)
+    return found
 
 
 def _is_passed_over(path: Path) -> bool:

@@ -31,6 +31,7 @@ class PushBar:
 
     def __init__(self, console: Console) -> None:
         self.tally = Tally()
+        self.passed_over: list[Path] = []
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -75,7 +76,7 @@ class PushBar:
 
     def begin(self, paths: Sequence[Path]) -> Iterator[Parcel]:
         """List what lies under the paths, and give the parcels to send."""
-        files = list_files(paths)
+        files = list_files(paths, self.passed_over)
         self._sizes = {file.path: file.size_bytes for file in files}
         self._left_bytes = sum(self._sizes.values())
         self._progress.update(self._task, description="push", total=self._left_bytes)

@@ -13,6 +13,7 @@ from rich.console import Console
 from app.auth.permissions import Permission
 from app.client.client import AegleClient
 from app.client.deliveries import REFUSED, write_lines, write_object
+from app.client.errors import make_printable
 from app.client.journal import Journal, choose_journal
 from app.client.options import (
     PATIENCE_S,
@@ -26,6 +27,7 @@ from app.client.options import (
 from app.client.push import Delivery, Push, PushOrder
 from app.client.push_bar import PushBar
 from app.intake.schemas import UploadFields
+from models.decoding.listing import describe_passed_over, write_passed_over
 from models.errors import AegleError
 
 UNREADABLE_STATUS = 2
@@ -60,7 +62,8 @@ def push(
 
     Slices of one DICOM series are sent together and become one case. What was acknowledged is
     remembered: run an interrupted push again, and it sends the rest. Exit status 0 whatever the
-    verdicts; 2 where a scan was refused, the others are sent.
+    verdicts; 2 where a scan was refused, the others are sent. Hidden files, plain text and DICOMDIR
+    in folders are passed over; it ends with how many.
 
     Examples:
 
@@ -111,6 +114,7 @@ def push_paths(
         except (AegleError, KeyboardInterrupt):
             console.print("Stopped; the same command again sends the rest.", style="yellow")
             raise
+    _tell_passed_over([str(path) for path in bar.passed_over], console, as_json=as_json)
     return bar
 
 
@@ -120,3 +124,11 @@ def _tell(delivery: Delivery, *, as_json: bool | None) -> None:
     lines = [json.dumps(write_object(delivery))] if as_json else write_lines(delivery)
     for line in lines:
         typer.echo(line)
+
+
+def _tell_passed_over(paths: list[str], console: Console, *, as_json: bool | None) -> None:
+    if not paths or as_json is None:
+        return
+    console.print(make_printable(describe_passed_over(paths)), markup=False)
+    if as_json:
+        typer.echo(json.dumps(write_passed_over(paths)))

@@ -1,6 +1,6 @@
 """The files that a path, a folder or a zip holds."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from models.decoding.archive import list_entries
@@ -10,6 +10,7 @@ from models.decoding.sniff import Format, is_text, sniff_format
 from models.errors import NestedTooDeep, TooManyFrames, UnknownFormat
 
 _SIDE_FILES = {"DICOMDIR", "THUMBS.DB"}
+MOST_NAMED = 20
 
 
 def list_parts(
@@ -42,6 +43,18 @@ def is_side_file(label: str, head: bytes) -> bool:
     parts = label.replace("\\", "/").replace(":", "/").split("/")
     is_hidden = parts[-1].startswith(".") or "__MACOSX" in parts
     return is_hidden or parts[-1].upper() in _SIDE_FILES or is_text(head)
+
+
+def describe_passed_over(labels: Sequence[str]) -> str:
+    """Say how many files were passed over, and name the first of them."""
+    more = [f"and {len(labels) - MOST_NAMED} more"] if len(labels) > MOST_NAMED else []
+    count = "1 file was" if len(labels) == 1 else f"{len(labels)} files were"
+    return f"{count} passed over as no scan: {', '.join([*labels[:MOST_NAMED], *more])}"
+
+
+def write_passed_over(labels: Sequence[str]) -> dict[str, object]:
+    """Give the same as fields of a line of JSON."""
+    return {"passed_over": {"count": len(labels), "paths": list(labels[:MOST_NAMED])}}
 
 
 def _look_inside(

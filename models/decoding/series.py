@@ -47,7 +47,9 @@ class _Slot:
     header: SliceHeader | None
 
 
-def find_scans(source: Path | bytes, limits: DecodeLimits) -> Iterator[ScanSource]:
+def find_scans(
+    source: Path | bytes, limits: DecodeLimits, passed_over: list[str] | None = None
+) -> Iterator[ScanSource]:
     """Find the scans that a file, a folder or a zip holds.
 
     Slices of one DICOM series that lie in one stack become one source; every other file is a
@@ -57,11 +59,12 @@ def find_scans(source: Path | bytes, limits: DecodeLimits) -> Iterator[ScanSourc
     Args:
         source: a path, or the bytes of a file.
         limits: bounds of listing; the number of files in a folder or zip is one of them.
+        passed_over: takes the labels of the files that are passed over.
 
     Raises:
         DecodeError: the folder or zip itself cannot be listed.
     """
-    yield from group_parts(list_parts(source, limits), limits)
+    yield from group_parts(list_parts(source, limits, passed_over), limits)
 
 
 def group_parts(named: Iterable[tuple[str, Part]], limits: DecodeLimits) -> Iterator[ScanSource]:

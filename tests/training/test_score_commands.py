@@ -47,6 +47,21 @@ def test_what_cannot_be_read_gives_status_2_and_the_others_their_lines(
         assert "score" in second
 
 
+@pytest.mark.parametrize("as_json", [True, False])
+def test_files_of_a_folder_that_are_no_scan_are_counted_and_named(tiny_bundle, picture, as_json):
+    notes = picture.parent / "notes.txt"
+    notes.write_text("text")
+
+    ended = run("score", tiny_bundle, picture.parent, *(["--json"] if as_json else []))
+
+    assert ended.exit_code == 0
+    last = ended.output.splitlines()[-1]
+    if as_json:
+        assert json.loads(last) == {"passed_over": {"count": 1, "paths": [str(notes)]}}
+    else:
+        assert last == f"1 file was passed over as no scan: {notes}"
+
+
 def test_a_name_with_markup_is_printed_as_it_is(tiny_bundle, tmp_path):
     path = write_picture(tmp_path / "[bold]x[/bold].png", make_picture(1, 48))
 

@@ -38,6 +38,16 @@ def test_side_files_of_a_folder_are_passed_over_and_files_given_twice_sent_once(
     assert find(tmp_path, tmp_path / "scan") == [(tmp_path / "scan",)]
 
 
+def test_what_is_passed_over_is_told(tmp_path):
+    for name in (".hidden", "readme.txt"):
+        (tmp_path / name).write_text("text")
+    passed_over = []
+
+    list_files([tmp_path], passed_over)
+
+    assert passed_over == [tmp_path / ".hidden", tmp_path / "readme.txt"]
+
+
 def test_what_is_named_stays_in_the_list_whatever_it_is(tmp_path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "notes.txt").write_text("text")

@@ -139,6 +139,18 @@ def test_a_push_that_does_not_wait_tells_what_was_accepted(client, folder, capsy
     )
 
 
+def test_files_that_are_no_scan_are_counted_and_named(client, folder, capsys):
+    notes = folder / "notes.txt"
+    notes.write_text("text")
+
+    push(client, folder, as_json=True)
+
+    told = capsys.readouterr()
+    last = json.loads(told.out.splitlines()[-1])
+    assert last == {"passed_over": {"count": 1, "paths": [str(notes)]}}
+    assert "1 file was passed over as no scan" in told.err
+
+
 def test_nothing_of_a_patient_is_told(client, picture, tmp_path, capsys):
     folder = tmp_path / "scans"
     folder.mkdir()
