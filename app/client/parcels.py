@@ -56,7 +56,7 @@ def find_parcels(files: Iterable[FoundFile]) -> Iterator[Parcel]:
 
 def _walk(folder: Path, passed_over: list[Path]) -> list[Path]:
     members = sorted(folder.rglob("*")) if folder.is_dir() else []
-    found = []
+    found: list[Path] = []
     for path in members:
         if path.is_file():
             (passed_over if _is_passed_over(path) else found).append(path)
