@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from app.batch.orders import NewJob
+from app.batch.planning import create_job, plan_job
 from app.batch.repository import CaseNote, JobRepository
 from app.batch.schemas import JobList, JobView, RescoreBody
-from app.batch.service import cancel_job, create_job
+from app.batch.service import cancel_job
 from app.batch.states import JobState
 from app.batch.tasks import JobRunner
 from app.bundles.folder import BundleFolder
@@ -39,13 +40,13 @@ class JobOperator:
         with self._storage.database.reading() as session:
             BundleRepository(session).get(body.bundle)
         self._bundles.find(body.bundle)
-        selection = body.filter.model_dump(mode="json", exclude_none=True)
-        new = NewJob(body.bundle, body.filter.build_filter(), selection, body.is_dry_run, by)
+        new = NewJob(body.bundle, body.filter, body.is_dry_run, by)
         now = self._clock.now()
         with self._storage.database.transaction() as session:
-            view = JobView.build(create_job(session, new, self._runner.rules.leases, now), now)
+            job = create_job(session, new, now)
+        plan_job(self._storage.database, job.id, self._runner.rules.leases.chunk_cases, now)
         self._runner.wake()
-        return view
+        return self.show(job.id)
 
     def cancel(self, job_id: UUID, by: str) -> JobView:
         """End a job early.

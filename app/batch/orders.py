@@ -1,21 +1,19 @@
 """What is handed between the parts of a job: the order, a leased chunk, what came of a case."""
 
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
 from app.cases.orders import NewFinding
-from app.cases.worklist import CaseFilter
+from app.cases.schemas import CaseSelection
 from app.storage.blobs import StoredBlob
 
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
-    """A job to be planned; `selection` is the filter as it was sent."""
+    """A job to be planned over the cases of a selection."""
 
     bundle_digest: str
-    filter: CaseFilter
-    selection: dict[str, Any]
+    selection: CaseSelection
     is_dry_run: bool
     by: str
 

@@ -79,7 +79,19 @@ class JobRepository:
         """Find the oldest job with a chunk that nobody works on."""
         has_free_chunk = exists().where(ChunkRow.job_id == JobRow.id, _is_free(now))
         query = select(JobRow).where(
-            JobRow.state.in_(OPEN), JobRow.id.not_in(but_not), has_free_chunk
+            JobRow.state.in_(OPEN),
+            JobRow.plan_last.is_(None),
+            JobRow.id.not_in(but_not),
+            has_free_chunk,
+        )
+        return self.session.scalar(query.order_by(JobRow.id).limit(1))
+
+    def find_unplanned(self, made_before: datetime) -> UUID | None:
+        """Find the oldest job that was made before an instant and is not planned to its end."""
+        query = select(JobRow.id).where(
+            JobRow.state == JobState.WAITING,
+            JobRow.plan_last.is_not(None),
+            JobRow.created_at < made_before,
         )
         return self.session.scalar(query.order_by(JobRow.id).limit(1))
 

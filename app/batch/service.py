@@ -1,31 +1,25 @@
-"""The life of a job: planned, leased chunk by chunk, kept, cancelled.
+"""The life of a job once it is planned: leased chunk by chunk, kept, cancelled.
 
 Nothing here commits. Each function locks the job's row first, then cases, then blobs, and appends
 to the audit trail last, so that transactions wait for each other in one order.
 """
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from app.audit.service import Action, Detail, Event, record_event
-from app.batch.orders import Lease, NewJob
+from app.audit.service import Action, Event, record_event
+from app.batch.orders import Lease
 from app.batch.pace import note_pace
 from app.batch.repository import JobRepository
 from app.batch.states import OPEN, JobState, check_move
 from app.batch.tables import ChunkRow, FailureRow, JobRow
-from app.bundles.repository import BundleRepository
 from app.cases.repository import CaseRepository
-from app.cases.worklist import CaseFilter
 from app.errors import PoisonScan
-from app.storage.identifiers import draw_id
 
-RESCORE = "rescore"
 WORKER = "batch"
-_PLAN_PAGE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,38 +29,6 @@ class LeaseRules:
     chunk_cases: int
     lease: timedelta
     max_attempts: int
-
-
-def create_job(session: Session, new: NewJob, rules: LeaseRules, at: datetime) -> JobRow:
-    """Plan a job: its cases are those that pass the filter now.
-
-    Raises:
-        BundleNotRegistered: there is no such bundle.
-    """
-    BundleRepository(session).get(new.bundle_digest)
-    repository = JobRepository(session)
-    job = JobRow(
-        id=draw_id(at),
-        kind=RESCORE,
-        state=JobState.WAITING,
-        bundle_digest=new.bundle_digest,
-        selection=new.selection,
-        is_dry_run=new.is_dry_run,
-        total_count=0,
-        created_at=at,
-        created_by=new.by,
-    )
-    repository.add(job)
-    number = 0
-    for case_ids in _list_pages(CaseRepository(session), new.filter, rules.chunk_cases):
-        chunks = _cut(case_ids, rules.chunk_cases)
-        repository.add_chunks(job.id, number, chunks)
-        number += len(chunks)
-        job.total_count += len(case_ids)
-    detail: Detail = {"bundle": job.bundle_digest, "cases": job.total_count, "dry": job.is_dry_run}
-    record_event(session, Event(new.by, Action.JOB_STARTED, f"job:{job.id}", detail), at)
-    _end_if_settled(session, job, at)
-    return job
 
 
 def cancel_job(session: Session, job_id: UUID, by: str, at: datetime) -> JobRow:
@@ -81,8 +43,9 @@ def cancel_job(session: Session, job_id: UUID, by: str, at: datetime) -> JobRow:
     if job.state in {JobState.CANCELLING, JobState.CANCELLED}:
         return job
     _move(job, JobState.CANCELLING)
+    job.plan_after = job.plan_last = None
     repository.forget_free(job_id, at)
-    _end_if_settled(session, job, at)
+    end_if_settled(session, job, at)
     record_event(session, Event(by, Action.JOB_CANCELLED, f"job:{job_id}", {}), at)
     return job
 
@@ -93,7 +56,7 @@ def end_cancelled(session: Session, at: datetime) -> None:
     for job_id in repository.list_in(JobState.CANCELLING):
         job = repository.lock(job_id)
         repository.forget_free(job_id, at)
-        _end_if_settled(session, job, at)
+        end_if_settled(session, job, at)
 
 
 def fail_job(session: Session, job_id: UUID, reason: str, at: datetime) -> None:
@@ -120,6 +83,8 @@ def lease_chunk(
     """
     repository = JobRepository(session)
     job = repository.lock(job_id)
+    if job.plan_last is not None:
+        return None  # still being planned
     while job.state in OPEN and (chunk := repository.find_free(job_id, at)) is not None:
         if chunk.attempt_count < rules.max_attempts:
             return _take(session, job, chunk, owner, at, rules.lease)
@@ -146,7 +111,21 @@ def end_chunk(session: Session, job: JobRow, chunk: ChunkRow, at: datetime) -> N
     """Take a settled chunk away, and end the job with its last one."""
     JobRepository(session).forget_chunk(chunk)
     note_pace(job, at)
-    _end_if_settled(session, job, at)
+    end_if_settled(session, job, at)
+
+
+def end_if_settled(session: Session, job: JobRow, at: datetime) -> None:
+    """End a job of which nothing is left."""
+    session.flush()
+    if JobRepository(session).has_chunks(job.id):
+        return
+    is_cancelled = job.state == JobState.CANCELLING
+    _move(job, JobState.CANCELLED if is_cancelled else JobState.DONE)
+    job.finished_at = at
+    session.flush()
+    if not is_cancelled:
+        detail = {"done": job.done_count, "failed": job.failed_count, "flips": job.flip_count}
+        record_event(session, Event(WORKER, Action.JOB_DONE, f"job:{job.id}", detail), at)
 
 
 def _take(
@@ -180,34 +159,3 @@ def _break_up(session: Session, job: JobRow, chunk: ChunkRow, at: datetime) -> N
 def _move(job: JobRow, to: JobState) -> None:
     check_move(JobState(job.state), to)
     job.state = to
-
-
-def _end_if_settled(session: Session, job: JobRow, at: datetime) -> None:
-    """End a job of which nothing is left."""
-    session.flush()
-    if JobRepository(session).has_chunks(job.id):
-        return
-    is_cancelled = job.state == JobState.CANCELLING
-    _move(job, JobState.CANCELLED if is_cancelled else JobState.DONE)
-    job.finished_at = at
-    session.flush()
-    if not is_cancelled:
-        detail = {"done": job.done_count, "failed": job.failed_count, "flips": job.flip_count}
-        record_event(session, Event(WORKER, Action.JOB_DONE, f"job:{job.id}", detail), at)
-
-
-def _list_pages(
-    cases: CaseRepository, wanted: CaseFilter, chunk_cases: int
-) -> Iterator[Sequence[UUID]]:
-    """Go through the ids of the cases that pass, some chunks at a time, up to the newest of now."""
-    last, after = cases.find_last_id(), None
-    limit = max(1, _PLAN_PAGE // chunk_cases) * chunk_cases
-    while last is not None and (ids := cases.list_case_ids(wanted, after, limit)):
-        after = ids[-1]
-        yield [case_id for case_id in ids if case_id <= last]
-        if after >= last:
-            return
-
-
-def _cut(case_ids: Sequence[UUID], size: int) -> Sequence[Sequence[UUID]]:
-    return [case_ids[start : start + size] for start in range(0, len(case_ids), size)]

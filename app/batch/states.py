@@ -9,7 +9,7 @@ class JobState(StrEnum):
     """Where a job stands."""
 
     WAITING = "waiting"
-    """Its cases are fixed; nobody has begun."""
+    """Its cases are being fixed, or are and nobody has begun."""
     RUNNING = "running"
     """Some process works on it, or did until it was stopped; another goes on."""
     CANCELLING = "cancelling"

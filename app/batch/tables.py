@@ -15,7 +15,11 @@ from app.storage.tables import SHA256, Table
 
 
 class JobRow(Table):
-    """Scoring cases again under one bundle."""
+    """Scoring cases again under one bundle.
+
+    While it is planned, `plan_last` is the last case that may be of it, and `plan_after` the last
+    one that is in a chunk.
+    """
 
     __tablename__ = "jobs"
     __table_args__ = (Index("ix_jobs_state", "state"),)
@@ -26,6 +30,8 @@ class JobRow(Table):
     bundle_digest: Mapped[str] = mapped_column(ForeignKey("bundles.digest"))
     selection: Mapped[dict[str, Any]]
     is_dry_run: Mapped[bool]
+    plan_after: Mapped[UUID | None]
+    plan_last: Mapped[UUID | None]
     total_count: Mapped[int]
     done_count: Mapped[int] = mapped_column(default=0)
     failed_count: Mapped[int] = mapped_column(default=0)

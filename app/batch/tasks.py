@@ -20,6 +20,7 @@ from uuid import UUID
 from app.batch.executor import ChunkOrder, ScanExecutor
 from app.batch.keeping import choose_cases, keep_chunk
 from app.batch.orders import Lease
+from app.batch.planning import plan_forsaken
 from app.batch.repository import JobRepository
 from app.batch.service import LeaseRules, abandon_chunk, end_cancelled, fail_job, lease_chunk
 from app.batch.states import JobState
@@ -90,6 +91,8 @@ class JobRunner:
 
     def work(self, owner: str) -> bool:
         """Settle chunks of one job while there are free ones, and tell whether any was settled."""
+        leases = self.rules.leases
+        plan_forsaken(self._storage.database, leases.chunk_cases, self._clock.now(), leases.lease)
         job = self._find_job()
         if job is None:
             return False

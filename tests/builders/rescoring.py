@@ -12,15 +12,16 @@ from sqlalchemy.orm import Session
 from app.batch.executor import ChunkOrder
 from app.batch.keeping import choose_cases, keep_chunk
 from app.batch.orders import Lease, NewJob, ScoredCase
+from app.batch.planning import create_job, plan_job
 from app.batch.repository import CaseNote, JobRepository
 from app.batch.service import LeaseRules, lease_chunk
 from app.batch.tables import JobRow
 from app.bundles.service import NewBundle, move_bundle, register_bundle
 from app.bundles.states import BundleState
 from app.cases.repository import CaseRepository
+from app.cases.schemas import CaseSelection
 from app.cases.service import keep_finding
 from app.cases.tables import CaseRow, FindingRow
-from app.cases.worklist import CaseFilter
 from app.storage.opening import Storage
 from tests.builders.cases import BUNDLE, OTHER_BUNDLE, build_case, build_finding
 from tests.fakes.clock import FakeClock
@@ -95,7 +96,16 @@ def build_scored(session: Session, count: int, clock: FakeClock, **facts: Any) -
 
 def order_job(bundle: str = OTHER_BUNDLE, *, is_dry_run: bool = False, **wanted: Any) -> NewJob:
     """Order the scoring of the cases that pass a filter."""
-    return NewJob(bundle, CaseFilter(**wanted), {}, is_dry_run, ADMIN)
+    return NewJob(bundle, CaseSelection(**wanted), is_dry_run, ADMIN)
+
+
+def plan_now(storage: Storage, order: NewJob, clock: FakeClock) -> JobRow:
+    """Make a job and plan it to its end."""
+    with storage.database.transaction() as session:
+        job = create_job(session, order, clock.now())
+    plan_job(storage.database, job.id, LEASES.chunk_cases, clock.now())
+    with storage.database.reading() as session:
+        return JobRepository(session).get(job.id)
 
 
 def count_settled(job: JobRow) -> tuple[int, int, int, int]:

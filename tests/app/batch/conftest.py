@@ -7,14 +7,13 @@ import pytest
 
 from app.batch.executor import ScanExecutor
 from app.batch.repository import JobRepository
-from app.batch.service import create_job
 from app.batch.tables import JobRow
 from app.batch.tasks import JobRunner, RunnerRules
 from app.storage.database import Database
 from app.storage.folder_store import FolderBlobStore
 from app.storage.opening import Storage
 from app.storage.watermark import Watermark
-from tests.builders.rescoring import LEASES, build_scored, order_job, register_bundles
+from tests.builders.rescoring import LEASES, build_scored, order_job, plan_now, register_bundles
 from tests.fakes.clock import FakeClock
 
 
@@ -39,7 +38,7 @@ def plan(storage: Storage, clock: FakeClock) -> Callable[..., JobRow]:
     def plan(count: int = 0, **order: object) -> JobRow:
         with storage.database.transaction() as session:
             build_scored(session, count, clock)
-            return create_job(session, order_job(**order), LEASES, clock.now())
+        return plan_now(storage, order_job(**order), clock)
 
     return plan
 

@@ -1,8 +1,5 @@
 from app.batch.keeping import keep_chunk
 from app.batch.orders import ScoredCase
-from app.batch.service import (
-    create_job,
-)
 from app.batch.states import JobState
 from app.batch.tables import FailureRow, FlipRow
 from app.bundles.service import move_bundle
@@ -12,7 +9,6 @@ from app.cases.states import CaseState
 from tests.builders.cases import BUNDLE, OTHER_BUNDLE, build_case
 from tests.builders.rescoring import (
     ADMIN,
-    LEASES,
     OTHER,
     build_scored,
     count_settled,
@@ -21,6 +17,7 @@ from tests.builders.rescoring import (
     list_findings,
     list_notes,
     order_job,
+    plan_now,
     say,
     settle,
     take,
@@ -30,7 +27,7 @@ from tests.builders.rescoring import (
 def test_findings_under_another_bundle_stand_in_the_history_and_are_not_shown(storage, clock, find):
     with storage.database.transaction() as session:
         case = build_scored(session, 5, clock)[2]
-        job = create_job(session, order_job(), LEASES, clock.now())
+    job = plan_now(storage, order_job(), clock)
 
     settle(storage, job, clock)
 
@@ -64,7 +61,7 @@ def test_a_verdict_that_stays_is_no_flip(storage, plan, clock, find):
 def test_a_dry_run_tells_flips_and_changes_nothing(storage, clock, find):
     with storage.database.transaction() as session:
         case = build_scored(session, 3, clock)[0]
-        job = create_job(session, order_job(is_dry_run=True), LEASES, clock.now())
+    job = plan_now(storage, order_job(is_dry_run=True), clock)
 
     settle(storage, job, clock)
 
@@ -78,7 +75,7 @@ def test_findings_under_the_live_bundle_are_shown(storage, clock):
     with storage.database.transaction() as session:
         case = build_scored(session, 1, clock)[0]
         move_bundle(session, OTHER_BUNDLE, BundleState.LIVE, ADMIN, clock.now())
-        job = create_job(session, order_job(), LEASES, clock.now())
+    job = plan_now(storage, order_job(), clock)
 
     settle(storage, job, clock)
 
@@ -103,11 +100,11 @@ def test_what_the_bundle_said_before_is_not_scored_again_and_its_flip_is_told(
 def test_a_finding_kept_beside_is_shown_by_a_job_once_its_bundle_is_live(storage, clock):
     with storage.database.transaction() as session:
         case = build_scored(session, 1, clock)[0]
-        first = create_job(session, order_job(), LEASES, clock.now())
+    first = plan_now(storage, order_job(), clock)
     settle(storage, first, clock)
     with storage.database.transaction() as session:
         move_bundle(session, OTHER_BUNDLE, BundleState.LIVE, ADMIN, clock.now())
-        second = create_job(session, order_job(), LEASES, clock.now())
+    second = plan_now(storage, order_job(), clock)
 
     settle(storage, second, clock)
 
@@ -151,7 +148,7 @@ def test_what_ended_a_process_before_is_not_tried_again(storage, clock, find):
     with storage.database.transaction() as session:
         case = build_case(session, clock.now())
         quarantine_case(session, case.id, "poison_scan", clock.now())
-        job = create_job(session, order_job(), LEASES, clock.now())
+    job = plan_now(storage, order_job(), clock)
 
     settle(storage, job, clock)
 
@@ -163,7 +160,7 @@ def test_a_quarantined_case_that_can_be_scored_after_all_comes_back(storage, clo
     with storage.database.transaction() as session:
         case = build_case(session, clock.now())
         quarantine_case(session, case.id, "corrupt_scan", clock.now())
-        job = create_job(session, order_job(BUNDLE), LEASES, clock.now())
+    job = plan_now(storage, order_job(BUNDLE), clock)
 
     settle(storage, job, clock)
 
@@ -176,7 +173,7 @@ def test_a_case_whose_slices_still_come_is_skipped(storage, clock, find):
     with storage.database.transaction() as session:
         case = build_scored(session, 1, clock)[0]
         move_case(case, CaseState.RECEIVING, clock.now())
-        job = create_job(session, order_job(), LEASES, clock.now())
+    job = plan_now(storage, order_job(), clock)
 
     settle(storage, job, clock)
 
@@ -188,7 +185,7 @@ def test_a_case_that_has_grown_is_scored_again(storage, clock, find):
         case = build_scored(session, 1, clock)[0]
         case.edition += 1
         session.flush()
-        job = create_job(session, order_job(BUNDLE), LEASES, clock.now())
+    job = plan_now(storage, order_job(BUNDLE), clock)
 
     settle(storage, job, clock)
 

@@ -3,11 +3,11 @@ from datetime import timedelta
 import pytest
 
 from app.audit.repository import AuditFilter, AuditRepository
+from app.batch.planning import create_job
 from app.batch.repository import JobRepository
 from app.batch.service import (
     abandon_chunk,
     cancel_job,
-    create_job,
     end_cancelled,
     fail_job,
 )
@@ -23,6 +23,7 @@ from tests.builders.rescoring import (
     count_settled,
     list_notes,
     order_job,
+    plan_now,
     settle,
     take,
 )
@@ -37,7 +38,7 @@ def test_a_job_is_planned_in_chunks_over_the_cases_of_its_filter(storage, clock)
     with storage.database.transaction() as session:
         wanted = build_scored(session, 10, clock, site="North")
         build_scored(session, 5, clock, site="South")
-        job = create_job(session, order_job(site="North"), LEASES, clock.now())
+    job = plan_now(storage, order_job(site="North"), clock)
 
     chunks = [take(storage, job, clock).case_ids for _ in range(3)]
 
@@ -194,7 +195,7 @@ def test_begin_cancel_and_end_stand_in_the_audit_trail(storage, plan, clock):
 
 
 def plan_second(session, clock):
-    return create_job(session, order_job(BUNDLE), LEASES, clock.now())
+    return create_job(session, order_job(BUNDLE), clock.now())
 
 
 def test_from_every_open_state_there_is_a_way_to_an_end():
