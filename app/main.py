@@ -232,7 +232,7 @@ def _build_road(service: Service, settings: Settings, storage: Storage) -> Road:
         BundleFolder(settings.data_folder / "bundles", settings.max_upload_bytes),
         line.engine,
         clock,
-        BundleRules(settings.bundle, partial(_warm, service), line.recover),
+        BundleRules(settings.bundle, partial(_warm, service), line.pick_up),
     )
     runner, service.state.jobs = open_jobs(
         settings, storage, line, service.state.bundles.folder, clock

@@ -13,6 +13,7 @@ from app.analysis.findings import PackedFinding, StoredCase, keep_packed, pack_f
 from app.analysis.scan_queue import Examination
 from app.cases.repository import CaseRepository
 from app.cases.service import quarantine_case
+from app.cases.states import CaseState
 from app.cases.tables import CaseRow, FindingRow
 from app.clock import Clock
 from app.errors import BlobNotFound, CaseNotFound, PoisonScan, StorageError
@@ -59,6 +60,7 @@ class Keeper:
             when_kept: called for each outcome that is on disk, or given up.
         """
         self.announcers: list[Announce] = []
+        self.owner: str | None = None
         self._storage = storage
         self._clock = clock
         self._when_kept = when_kept
@@ -143,6 +145,9 @@ class Keeper:
             case = CaseRepository(session).get_case(outcome.case.id)
         except CaseNotFound:
             return  # deleted before its finding came
+        if outcome.is_shown and case.owner not in {None, self.owner}:
+            return  # this process was taken for dead: another has it on its line
+        is_told = _shows(case, packed)
         if packed is None:
             if outcome.case.edition not in {None, case.edition}:
                 return  # it has grown since; what it is now is still to be looked at
@@ -150,6 +155,15 @@ class Keeper:
             quarantine_case(session, case.id, failure.code, self._clock.now())
             return
         row = keep_packed(session, self._storage.blobs, packed, self._clock.now())
-        if outcome.is_shown and row.edition == case.edition:
+        if outcome.is_shown and row.edition == case.edition and not is_told:
             for announce in self.announcers:
                 announce(session, case, row)
+
+
+def _shows(case: CaseRow, packed: PackedFinding | None) -> bool:
+    """Tell whether a case shows a finding already: a job may have been quicker than the line."""
+    if packed is None or case.state != CaseState.SCORED:
+        return False
+    finding = packed.finding
+    is_of_now = finding.edition in {None, case.edition}
+    return is_of_now and case.bundle_digest == finding.bundle_digest

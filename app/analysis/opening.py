@@ -1,5 +1,7 @@
 """From settings to an engine and a scoring line that are not started yet."""
 
+from datetime import timedelta
+
 from app.analysis.decoders import Decoders
 from app.analysis.engine import Engine
 from app.analysis.scan_queue import BatchLimits
@@ -9,6 +11,9 @@ from app.settings import Settings
 from app.storage.opening import Storage
 from models.decoding.limits import DecodeLimits
 from models.device import choose_device
+
+# How long cases of a process that died wait for another; renewed four times meanwhile.
+_LEASE = timedelta(seconds=8)
 
 
 def open_line(settings: Settings, storage: Storage, clock: Clock) -> ScoringLine:
@@ -28,7 +33,7 @@ def open_line(settings: Settings, storage: Storage, clock: Clock) -> ScoringLine
         Engine(choose_device(settings.device), limits),
         Decoders(list_limits(settings), settings.decoders),
         clock,
-        LineLimits(settings.queue_scans, settings.max_attempts),
+        LineLimits(settings.queue_scans, settings.max_attempts, _LEASE),
     )
 
 

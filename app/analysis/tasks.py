@@ -1,12 +1,13 @@
 """The scoring line: accepted cases through decoders and engine to findings on disk.
 
-A case that is on the line is in the database as queued: whatever is lost with the process is found
-there by the next start. Threads of the line:
+A case that is on the line is in the database as queued, and names this process: whatever is lost
+with it is found there by another process, or by the next start. Threads of the line:
 
     readers    decode stored cases, those that a start found or that came in an archive
     shadows    makes up for what the candidate had no room to score (shadows.py)
     engine     examines micro-batches (engine.py)
     keeper     packs maps and commits findings (keeper.py)
+    pulse      says that this process lives, so that no other scores what is on its line (pulse.py)
 """
 
 import logging
@@ -24,10 +25,10 @@ from app.analysis.decoders import Decoders, decode_files, find_case_files
 from app.analysis.engine import Engine
 from app.analysis.findings import StoredCase
 from app.analysis.keeper import Keeper, Outcome
+from app.analysis.pulse import LinePulse
 from app.analysis.scan_queue import Examination, Lane
 from app.analysis.shadows import ShadowLine
-from app.cases.repository import CaseRepository
-from app.cases.service import recover_cases
+from app.cases.claims import Claim, claim_cases, list_claimable
 from app.clock import Clock
 from app.errors import CaseNotFound, EngineError, PoisonScan, QueueFull, StorageError
 from app.storage.opening import Storage
@@ -43,10 +44,14 @@ _HANDING_OVER = timedelta(seconds=5)
 
 @dataclass(frozen=True, slots=True)
 class LineLimits:
-    """How many cases may be on the line before uploads are refused, and starts before it ends."""
+    """How many cases may be on the line before uploads are refused, and starts before it ends.
+
+    `lease`: how long the cases of a process that died wait for another.
+    """
 
     max_cases: int
     max_attempts: int
+    lease: timedelta
 
 
 class ScoringLine:
@@ -57,7 +62,9 @@ class ScoringLine:
     ) -> None:
         self.engine = engine
         self.decoders = decoders
+        self.pulse = LinePulse(storage, clock, limits.lease)
         self.keeper = Keeper(storage, clock, limits.max_cases, self._settle)
+        self.keeper.owner = self.pulse.owner
         self.shadows = ShadowLine(storage, engine, decoders, partial(self._note, is_shown=False))
         self._storage = storage
         self._clock = clock
@@ -71,6 +78,7 @@ class ScoringLine:
 
     def start(self, reader_count: int) -> None:
         """Start the threads of the line."""
+        self.pulse.start()
         self.keeper.start()
         self.shadows.start()
         for number in range(reader_count):
@@ -89,6 +97,12 @@ class ScoringLine:
             self._stored.put(None)
         self.engine.stop(max(0.1, deadline - time.monotonic()))
         self.keeper.stop(max(0.1, deadline - time.monotonic()))
+        self.pulse.stop()
+
+    @property
+    def owner(self) -> str:
+        """What cases name that this process puts on its line."""
+        return self.pulse.owner
 
     @property
     def case_count(self) -> int:
@@ -137,32 +151,26 @@ class ScoringLine:
             self._enter(case_id)
             self._stored.put(case_id)
 
-    def recover(self) -> int:
-        """Put every case on the line that a crash or stop left unscored, and count them."""
-        with self._storage.database.transaction() as session:
-            waiting = recover_cases(session, self._limits.max_attempts, self._clock.now())
-        with self._lock:
-            missing = [case_id for case_id in waiting if case_id not in self._watched]
-        self.score_stored(missing)
-        return len(missing)
-
     def pick_up(self) -> int:
-        """Put cases on the line that are queued and on no line of this process, and count them.
+        """Put queued cases on the line that are on no line of a living process, and count them.
 
-        They come from other processes, or left the line when the engine was away. They take half
-        of the line at most, so that uploads still find a place.
+        They came to other processes, or were left by one that ended, or left the line when the
+        engine was away. They take half of the line at most, so that uploads still find a place.
         """
         with self._lock:
             watched = set(self._watched)
         room = max(1, self._limits.max_cases // 2) - len(watched)
         if room <= 0 or not self.engine.is_ready:
             return 0
-        before = self._clock.now() - _HANDING_OVER
+        now = self._clock.now()
+        claim = Claim(self.owner, room, now - _HANDING_OVER, self._limits.max_attempts)
         with self._storage.database.reading() as session:
-            waiting = CaseRepository(session).list_waiting(before, room + len(watched))
-        missing = [case_id for case_id in waiting if case_id not in watched][:room]
-        self.score_stored(missing)
-        return len(missing)
+            if not list_claimable(session, claim, watched, now):
+                return 0
+        with self._storage.database.transaction() as session:
+            claimed = claim_cases(session, claim, watched, now)
+        self.score_stored(claimed)
+        return len(claimed)
 
     def _enter(self, case_id: UUID) -> None:
         watched: Future[None] = Future()

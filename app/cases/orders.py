@@ -50,13 +50,14 @@ class CaseFacts:
 
 @dataclass(frozen=True, slots=True)
 class NewCase:
-    """A case to be opened."""
+    """A case to be opened; `owner` is the process that puts it on its scoring line itself."""
 
     sender: str
     sender_name: str
     channel: Channel
     facts: CaseFacts
     state: CaseState = CaseState.QUEUED
+    owner: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

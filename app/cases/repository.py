@@ -1,11 +1,11 @@
 """Queries of cases."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, bindparam, delete, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, delete, exists, func, insert, or_, select
 from sqlalchemy.orm import Session
 
 from app.cases.orders import NewUpload
@@ -134,13 +134,6 @@ class CaseRepository:
         )
         return {row.id: row for row in rows}
 
-    def list_queued(self, after: datetime | None, limit: int) -> Sequence[CaseRow]:
-        """List cases that wait to be scored, the oldest first."""
-        query = select(CaseRow).where(CaseRow.state == CaseState.QUEUED)
-        if after is not None:
-            query = query.where(CaseRow.received_at > after)
-        return self.session.scalars(query.order_by(CaseRow.received_at).limit(limit)).all()
-
     def list_expired(self, before: datetime, limit: int, *, is_flagged: bool) -> Sequence[UUID]:
         """List settled cases that came before an instant and were not reviewed since."""
         query = select(CaseRow.id).where(*_list_expiry(before, is_flagged=is_flagged))
@@ -152,19 +145,33 @@ class CaseRepository:
         query = select(CaseRow.id).where(CaseRow.id == case_id, *conditions)
         return self.session.scalar(query) is not None
 
-    def list_waiting(self, changed_before: datetime, limit: int) -> Sequence[UUID]:
-        """List cases that wait to be scored, the oldest first.
+    def list_free(
+        self, owner: str, others: Collection[str], changed_before: datetime, limit: int
+    ) -> Sequence[UUID]:
+        """List cases that wait to be scored and are on no line of `others`, the oldest first.
 
-        One that an upload is just handing over itself is left out until `changed_before`.
+        One that an upload is just handing over to `owner` itself is left out until
+        `changed_before`.
         """
-        is_left = (CaseRow.channel != Channel.REST) | (CaseRow.changed_at < changed_before)
+        is_left = or_(
+            CaseRow.owner.is_(None),
+            and_(CaseRow.owner != owner, CaseRow.owner.not_in(others)),
+            and_(
+                CaseRow.owner == owner,
+                or_(CaseRow.channel != Channel.REST, CaseRow.changed_at < changed_before),
+            ),
+        )
         query = select(CaseRow.id).where(CaseRow.state == CaseState.QUEUED, is_left)
         return self.session.scalars(query.order_by(CaseRow.received_at).limit(limit)).all()
 
-    def count_attempts(self) -> None:
-        """Note another attempt at every case that waits."""
-        statement = update(CaseRow).where(CaseRow.state == CaseState.QUEUED)
-        self.session.execute(statement.values(attempt_count=CaseRow.attempt_count + 1))
+    def lock_queued(self, case_ids: Sequence[UUID]) -> dict[UUID, CaseRow]:
+        """Give those of some cases that still wait, locked; one that another holds is left out."""
+        query = select(CaseRow).where(CaseRow.id.in_(case_ids), CaseRow.state == CaseState.QUEUED)
+        rows = self.session.scalars(
+            query.order_by(CaseRow.id).with_for_update(skip_locked=True),
+            execution_options={"populate_existing": True},
+        )
+        return {row.id: row for row in rows}
 
     def index_terms(self, case: CaseRow) -> None:
         """Keep the words by which a new case is found."""

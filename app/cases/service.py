@@ -76,6 +76,7 @@ def open_case(session: Session, new: NewCase, at: datetime) -> CaseRow:
         review=ReviewState.NONE,
         rank_score=UNSCORED_RANK,
         attempt_count=0,
+        owner=new.owner,
         edition=0,
         **{name: getattr(new.facts, name) for name in CaseFacts.__dataclass_fields__},
     )
@@ -141,6 +142,8 @@ def move_case(case: CaseRow, to: CaseState, at: datetime) -> None:
         MoveNotAllowed: there is no way from its present state.
     """
     check_move(CaseState(case.state), to)
+    if to is CaseState.QUEUED:
+        case.owner = None  # whoever finds it first may score it
     case.state = to
     case.changed_at = at
 
@@ -200,22 +203,6 @@ def quarantine_case(session: Session, case_id: UUID, code: str, at: datetime) ->
         subject = f"case:{case_id}"
         record_event(session, Event(ENGINE, Action.CASE_QUARANTINED, subject, {"code": code}), at)
     return case
-
-
-def recover_cases(session: Session, max_attempts: int, at: datetime) -> list[UUID]:
-    """Give the cases that a crash or stop left unscored, oldest first.
-
-    A case that waited at several starts in a row may be what ends the process: it is set aside.
-    """
-    repository = CaseRepository(session)
-    repository.count_attempts()
-    waiting: list[UUID] = []
-    for case in repository.list_queued(None, limit=1_000_000):
-        if case.attempt_count > max_attempts:
-            quarantine_case(session, case.id, "poison_scan", at)
-        else:
-            waiting.append(case.id)
-    return waiting
 
 
 def delete_case(session: Session, case_id: UUID, by: str, at: datetime) -> None:

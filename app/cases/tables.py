@@ -64,7 +64,10 @@ class UploadRow(Table):
 
 
 class CaseRow(Table):
-    """The stored life of one scan; `edition` counts how often it grew once it was whole."""
+    """The stored life of one scan; `edition` counts how often it grew once it was whole.
+
+    `owner` is the process that has it on its scoring line, or had: see `claims`.
+    """
 
     __tablename__ = "cases"
     __table_args__ = (
@@ -85,6 +88,7 @@ class CaseRow(Table):
     sender_name: Mapped[str] = mapped_column(String(128))
     channel: Mapped[str] = mapped_column(String(16))
     attempt_count: Mapped[int] = mapped_column(default=0)
+    owner: Mapped[str | None] = mapped_column(String(16))
     edition: Mapped[int] = mapped_column(default=0)
     failure_code: Mapped[str | None] = mapped_column(String(64))
 

@@ -148,7 +148,7 @@ class Intake:
             return _describe_known(CaseRepository(session), upload)
         rows = []
         for scan in content.scans:
-            case = open_case(session, _describe_case(offer, scan, content), at)
+            case = open_case(session, _describe_case(offer, scan, content, self.line.owner), at)
             files = [_describe_file(upload.id, file) for file in scan.files]
             rows += add_instances(session, case, files, at)
         _index_objects(session, offer, upload, content, rows)
@@ -210,12 +210,12 @@ def _describe_known(repository: CaseRepository, upload: UploadRow) -> Accepted:
     return Accepted(upload.id, tuple(case.id for case in cases), is_known=True)
 
 
-def _describe_case(offer: Offer, scan: UnpackedScan, content: Content) -> NewCase:
+def _describe_case(offer: Offer, scan: UnpackedScan, content: Content, owner: str) -> NewCase:
     fields = offer.fields
     if content.sent_sha256 is not None:  # what else is said beside a file may name its patient
         fields = UploadFields(modality=fields.modality)
     facts = merge_facts(scan.files[0].identity, fields, content.decoded)
-    return NewCase(offer.sender.id, offer.sender.name, offer.channel, facts)
+    return NewCase(offer.sender.id, offer.sender.name, offer.channel, facts, owner=owner)
 
 
 def _describe_file(upload_id: UUID, file: UnpackedFile) -> NewInstance:

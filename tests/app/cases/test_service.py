@@ -12,7 +12,6 @@ from app.cases.service import (
     keep_upload,
     move_case,
     quarantine_case,
-    recover_cases,
 )
 from app.cases.states import MOVES, CaseState, ReviewState
 from app.cases.tables import CaseRow, CaseTermRow, FindingRow, InstanceRow, UploadRow
@@ -183,18 +182,6 @@ def test_a_quarantined_case_keeps_its_reason(session, clock):
     quarantine_case(session, case.id, "corrupt_scan", clock.now())
 
     assert (case.state, case.failure_code) == (CaseState.QUARANTINED, "corrupt_scan")
-
-
-def test_cases_left_unscored_wait_again_and_poison_is_set_aside(session, clock):
-    waiting = build_case(session, clock.now())
-    scored = build_case(session, clock.now(), b"other")
-    keep_finding(session, scored.id, build_finding(), clock.now(), is_shown=True)
-
-    starts = [recover_cases(session, 3, clock.now()) for _ in range(4)]
-
-    assert starts == [[waiting.id]] * 3 + [[]]
-    session.refresh(waiting)
-    assert (waiting.state, waiting.failure_code) == (CaseState.QUARANTINED, "poison_scan")
 
 
 def test_a_deleted_case_leaves_nothing_but_its_audit_entries(session, clock):
