@@ -22,7 +22,7 @@ from models.decoding.worker import find_error
 from models.errors import CorruptScan, DecodeError, NoPixels, TooManyBytes
 
 _MODULE = "app.intake.unpack_child"
-_FREE_BYTES = 64 * MEBI
+_FREE_BYTES = 16 * MEBI  # to inflate as much takes a twentieth of a second
 _MOST_INFLATION = 50
 _HEADED = {"dicom", "zip"}
 
