@@ -237,6 +237,8 @@ def _build_road(service: Service, settings: Settings, storage: Storage) -> Road:
     runner, service.state.jobs = open_jobs(
         settings, storage, line, service.state.bundles.folder, clock
     )
+    runner.announcers += [metrics.count_change, partial(announce_finding, hooks)]
+    metrics.watch_jobs(service.state.jobs.measure)
     service.state.find_candidate = find_candidate
     service.state.monitoring = MonitoringDesk(storage.database, service.state.bundles.folder, clock)
     metrics.watch(service.state.monitoring)

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from app.analysis.keeper import Announce
 from app.batch.orders import Lease, ScoredCase
 from app.batch.repository import JobRepository
 from app.batch.service import end_chunk
@@ -34,6 +35,7 @@ class _Setting:
     job: JobRow
     at: datetime
     is_shown: bool
+    announcers: Sequence[Announce]
 
 
 def choose_cases(session: Session, lease: Lease) -> tuple[UUID, ...]:
@@ -49,9 +51,22 @@ def choose_cases(session: Session, lease: Lease) -> tuple[UUID, ...]:
 
 
 def keep_chunk(
-    session: Session, store: BlobStore, lease: Lease, scored: Sequence[ScoredCase], at: datetime
+    session: Session,
+    store: BlobStore,
+    lease: Lease,
+    scored: Sequence[ScoredCase],
+    at: datetime,
+    announcers: Sequence[Announce] = (),
 ) -> bool:
     """Keep what came of a chunk, and tell whether the lease still held; else nothing changes.
+
+    Args:
+        session: of one transaction.
+        store: where the maps are.
+        lease: of the chunk.
+        scored: what came of its cases.
+        at: when.
+        announcers: called for each case that shows another verdict from now on, or its first.
 
     Raises:
         BlobNotFound: the collector took a map in between; score the chunk again.
@@ -71,7 +86,7 @@ def keep_chunk(
         register_blob(session, store, blob, at)
     live = BundleRepository(session).find_in(BundleState.LIVE)
     is_live = live is not None and live.digest == lease.bundle_digest
-    setting = _Setting(session, job, at, is_live and not lease.is_dry_run)
+    setting = _Setting(session, job, at, is_live and not lease.is_dry_run, announcers)
     for case_id in lease.case_ids:
         _settle(setting, cases.get(case_id), known.get(case_id), answers.get(case_id))
     end_chunk(session, job, chunk, at)
@@ -104,7 +119,9 @@ def _settle(
         job.skipped_count += 1
         _note_flip(setting, case, known)
         if setting.is_shown and case.state != CaseState.QUARANTINED:
+            before = case.verdict
             show_finding(setting.session, case, known, setting.at)
+            _announce(setting, case, known, before)
     elif case is None or case.state == CaseState.RECEIVING:
         job.skipped_count += 1
     elif answer is not None and answer.finding is not None:
@@ -126,8 +143,17 @@ def _keep(setting: _Setting, case: CaseRow, finding: NewFinding) -> None:
         return
     if setting.is_shown and case.state == CaseState.QUARANTINED:
         move_case(case, CaseState.QUEUED, setting.at)  # it can be scored after all
-    new = replace(finding, job_id=setting.job.id)
-    keep_finding(setting.session, case.id, new, setting.at, is_shown=setting.is_shown)
+    new, before = replace(finding, job_id=setting.job.id), case.verdict
+    row = keep_finding(setting.session, case.id, new, setting.at, is_shown=setting.is_shown)
+    if setting.is_shown:
+        _announce(setting, case, row, before)
+
+
+def _announce(setting: _Setting, case: CaseRow, row: FindingRow, before: str | None) -> None:
+    """Tell a verdict that the case shows since this moment; the same one again is no news."""
+    if case.bundle_digest == row.bundle_digest and case.verdict != before:
+        for announce in setting.announcers:
+            announce(setting.session, case, row)
 
 
 def _note_flip(setting: _Setting, case: CaseRow, after: NewFinding | FindingRow) -> None:

@@ -61,6 +61,11 @@ class JobOperator:
         self._runner.wake()
         return view
 
+    def measure(self) -> tuple[int, int]:
+        """Count open jobs, dry runs aside, and their cases that are not settled."""
+        with self._storage.database.reading() as session:
+            return JobRepository(session).count_left()
+
     def show(self, job_id: UUID) -> JobView:
         """Give a job as it is at this moment.
 

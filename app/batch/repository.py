@@ -95,6 +95,14 @@ class JobRepository:
         )
         return self.session.scalar(query.order_by(JobRow.id).limit(1))
 
+    def count_left(self) -> tuple[int, int]:
+        """Count open jobs, dry runs aside, and their cases that are not settled."""
+        settled = JobRow.done_count + JobRow.failed_count + JobRow.skipped_count
+        left = func.coalesce(func.sum(JobRow.total_count - settled), 0)
+        query = select(func.count(), left).where(JobRow.state.in_(OPEN), ~JobRow.is_dry_run)
+        jobs, cases = self.session.execute(query).one()
+        return int(jobs), int(cases)
+
     # chunks
 
     def add_chunks(self, job_id: UUID, first: int, chunks: Sequence[Sequence[UUID]]) -> None:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from threading import Event, Lock, Thread
 from uuid import UUID
 
+from app.analysis.keeper import Announce
 from app.batch.executor import ChunkOrder, ScanExecutor
 from app.batch.keeping import choose_cases, keep_chunk
 from app.batch.orders import Lease
@@ -53,6 +54,7 @@ class JobRunner:
         self, storage: Storage, executor: ScanExecutor, clock: Clock, rules: RunnerRules
     ) -> None:
         self.rules = rules
+        self.announcers: list[Announce] = []
         self._storage = storage
         self._executor = executor
         self._clock = clock
@@ -181,7 +183,8 @@ class JobRunner:
         if scored is None:
             return False
         with self._storage.database.transaction() as session:
-            return keep_chunk(session, self._storage.blobs, lease, scored, self._clock.now())
+            now, blobs = self._clock.now(), self._storage.blobs
+            return keep_chunk(session, blobs, lease, scored, now, self.announcers)
 
     def _abandon(self, lease: Lease, *, counts: bool) -> None:
         with self._storage.database.transaction() as session:

@@ -1,6 +1,6 @@
 """Numbers for Prometheus: no names, no identifiers, labels from short fixed lists only."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -15,6 +15,10 @@ from app.middleware import AnswerFacts
 from app.monitoring.desk import MonitoringDesk
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)
+
+
+# How many jobs are open, dry runs aside, and how many of their cases are not settled.
+MeasureJobs = Callable[[], tuple[int, int]]
 
 
 class Metrics:
@@ -32,6 +36,12 @@ class Metrics:
         self._findings = Counter(
             "aegle_findings", "Findings made.", ["verdict"], registry=self._registry
         )
+        self._changes = Counter(
+            "aegle_job_changes",
+            "Verdicts that jobs changed in what cases show.",
+            ["verdict"],
+            registry=self._registry,
+        )
         self._delays = Histogram(
             "aegle_case_seconds",
             "From acknowledged to scored.",
@@ -43,6 +53,14 @@ class Metrics:
     def watch(self, desk: MonitoringDesk) -> None:
         """Tell from now on what monitoring says of the live bundle."""
         self._registry.register(_MonitoringCollector(desk))
+
+    def watch_jobs(self, measure: MeasureJobs) -> None:
+        """Tell from now on what is left of jobs."""
+        self._registry.register(_JobCollector(measure))
+
+    def count_change(self, _session: Session, _case: CaseRow, finding: FindingRow) -> None:
+        """Count a verdict that a job changed."""
+        self._changes.labels(finding.verdict).inc()
 
     def count_answer(self, facts: AnswerFacts) -> None:
         """Count an answered request by the template of its route."""
@@ -87,6 +105,28 @@ class _LineCollector(Collector):
         for name in EngineState:
             state.add_metric([name.value], float(engine.status.state is name))
         yield state
+
+
+class _JobCollector(Collector):
+    """What is left of jobs that are no dry runs."""
+
+    def __init__(self, measure: MeasureJobs) -> None:
+        self._measure = measure
+
+    def describe(self) -> Iterator[Metric]:
+        """Name nothing before the first question: the database is asked then."""
+        yield from ()
+
+    def collect(self) -> Iterator[Metric]:
+        """Give counts of jobs and of their cases."""
+        try:
+            open_count, left_count = self._measure()
+        except StorageError:
+            return
+        yield GaugeMetricFamily("aegle_jobs_open", "Jobs that wait or run.", open_count)
+        yield GaugeMetricFamily(
+            "aegle_job_cases_left", "Cases that jobs have still to settle.", left_count
+        )
 
 
 class _MonitoringCollector(Collector):

@@ -69,6 +69,7 @@ def describe_finding(event: str, case: CaseRow, finding: FindingRow) -> dict[str
         "p_value": finding.p_value,
         "threshold": finding.threshold,
         "bundle_digest": finding.bundle_digest,
+        "job_id": None if finding.job_id is None else str(finding.job_id),
         "made_at": finding.made_at.isoformat(),
     }
 

@@ -1,5 +1,6 @@
-from app.batch.keeping import keep_chunk
+from app.batch.keeping import choose_cases, keep_chunk
 from app.batch.orders import ScoredCase
+from app.batch.repository import JobRepository
 from app.batch.states import JobState
 from app.batch.tables import FailureRow, FlipRow
 from app.bundles.service import move_bundle
@@ -215,3 +216,72 @@ def test_results_that_come_twice_are_counted_once(storage, plan, clock, find):
 
     assert kept == [True, False]
     assert count_settled(find(job.id)) == (4, 0, 0, 4)
+
+
+def gather_news(storage, clock, job, answer):
+    """Settle a job, and give the verdicts that were told."""
+    told = []
+
+    def announce(_session, case, row):
+        told.append((case.id, row.verdict, row.job_id))
+
+    while (held := take(storage, job, clock)) is not None:
+        with storage.database.transaction() as session:
+            chosen = choose_cases(session, held)
+            scored = [answer(case_id, held.bundle_digest) for case_id in chosen]
+            keep_chunk(session, storage.blobs, held, scored, clock.now(), [announce])
+    return told
+
+
+def make_live(storage, clock, bundle):
+    with storage.database.transaction() as session:
+        move_bundle(session, bundle, BundleState.LIVE, ADMIN, clock.now())
+
+
+def test_verdicts_that_a_job_changes_in_what_cases_show_are_told(storage, plan, clock):
+    job = plan(3)
+    make_live(storage, clock, OTHER_BUNDLE)
+
+    told = gather_news(storage, clock, job, say("typical"))
+
+    assert len({case_id for case_id, _, _ in told}) == 3
+    assert {(verdict, job_id) for _, verdict, job_id in told} == {("typical", job.id)}
+
+
+def test_a_verdict_that_stays_is_no_news(storage, plan, clock):
+    job = plan(3)
+    make_live(storage, clock, OTHER_BUNDLE)
+
+    assert gather_news(storage, clock, job, say("anomalous")) == []
+
+
+def test_nothing_is_told_of_a_dry_run_nor_of_a_bundle_that_is_not_live(storage, plan, clock):
+    beside = gather_news(storage, clock, plan(2), say("typical"))
+    make_live(storage, clock, OTHER_BUNDLE)
+    dry = gather_news(storage, clock, plan(2, is_dry_run=True), say("indeterminate"))
+
+    assert (beside, dry) == ([], [])
+
+
+def test_a_finding_that_was_kept_beside_is_told_once_a_job_shows_it(storage, plan, clock):
+    gather_news(storage, clock, plan(2), say("typical"))
+    make_live(storage, clock, OTHER_BUNDLE)
+
+    told = gather_news(storage, clock, plan(), say("anomalous"))
+
+    assert [verdict for _, verdict, _ in told] == ["typical", "typical"]
+
+
+def test_what_is_left_of_jobs_is_counted_without_dry_runs(storage, plan, clock):
+    job = plan(6)
+    plan(1, is_dry_run=True)
+
+    before = count_left(storage)
+    keep(storage, take(storage, job, clock), clock, say("typical"))
+
+    assert (before, count_left(storage)) == ((1, 6), (1, 2))
+
+
+def count_left(storage):
+    with storage.database.reading() as session:
+        return JobRepository(session).count_left()

@@ -108,6 +108,8 @@ def test_metrics_count_requests_and_findings_and_hold_nothing_of_a_patient(clien
         'aegle_request_seconds_count{method="POST",route="/api/v1/scans",status="201"} 1.0' in text
     )
     assert "aegle_findings_total{" in text
+    assert "aegle_jobs_open 0.0" in text
+    assert "aegle_job_cases_left 0.0" in text
     assert 'aegle_engine_state{state="ready"} 1.0' in text
     assert "CANARY" not in text
 
