@@ -1,12 +1,14 @@
 import subprocess
+import sys
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from app import cli
-from app.cli import build_cli, main
+from app.cli import PARTS, build_cli, main
 from models.errors import InvalidRecipe
-from tests.builders.command_line import list_commands, run_aegle
+from tests.builders.command_line import list_commands, make_environment, run_aegle
 
 COMMANDS = list_commands()
 
@@ -26,6 +28,37 @@ def test_the_help_of_every_command_shows_an_example(words):
 )
 def test_every_promised_command_is_there(name):
     assert tuple(name.split()) in COMMANDS
+
+
+@pytest.mark.parametrize("name", [name for part in PARTS for name in part.helps])
+def test_the_list_of_commands_tells_what_each_says_of_itself(name):
+    listed = typer.main.get_command(build_cli()).commands[name]
+
+    told = listed._load().help.split("\n\n")[0]
+
+    assert listed.help == " ".join(told.split())
+
+
+@pytest.mark.parametrize("words", [(), ("keys",), ("keys", "create"), ("push",)], ids=" ".join)
+def test_help_does_not_wait_for_torch(tmp_path, words):
+    script = (
+        "import sys\nfrom app.cli import build_cli\n"
+        "try:\n    build_cli()(sys.argv[1:])\n"
+        "finally:\n    assert not {'torch', 'app.main'} & sys.modules.keys()\n"
+    )
+
+    ended = subprocess.run(
+        [sys.executable, "-c", script, *words, "--help"],
+        cwd=tmp_path,
+        env=make_environment(),
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+
+    assert ended.returncode == 0, ended.stderr
+    assert "Usage:" in ended.stdout
 
 
 def run_main(monkeypatch, error):
