@@ -3,13 +3,20 @@ import time
 from collections import Counter
 
 import pytest
+from sqlalchemy import func, select
 
+from app.audit.service import verify_chain
+from app.batch.executor import ChunkOrder, ExecutorLimits, LocalExecutor
 from app.batch.repository import JobRepository
 from app.batch.service import cancel_job
 from app.batch.states import JobState
-from app.batch.tables import FailureRow
+from app.batch.tables import FailureRow, FlipRow
+from app.cases.retention import RetentionRules, expire_cases
+from app.cases.tables import FindingRow
 from app.errors import EngineUnavailable, StorageFull
+from app.storage.identifiers import draw_id
 from models.errors import BundleNotFound, DigestMismatch
+from tests.builders.cases import OTHER_BUNDLE
 from tests.builders.rescoring import (
     ADMIN,
     LEASES,
@@ -205,6 +212,64 @@ def test_nothing_is_leased_while_nothing_can_be_scored(plan, build_runner, find)
     runner.stop(PATIENCE_S)
 
     assert waiting == JobState.WAITING
+
+
+def expire_all(storage, clock):
+    """Delete every settled case, as retention does."""
+    rules = RetentionRules(days=0, flagged_days=0)
+    return expire_cases(storage.database, rules, clock.now())
+
+
+@pytest.mark.parametrize("is_dry_run", [False, True])
+def test_cases_that_retention_deletes_while_a_job_scores_them_are_skipped(
+    storage, plan, build_runner, find, clock, is_dry_run
+):
+    job, executor = plan(10, is_dry_run=is_dry_run), FakeExecutor()
+    deleted = []
+    executor.before_answer = lambda: deleted.append(expire_all(storage, clock))
+
+    while build_runner(executor).work("process"):
+        pass
+
+    ended = find(job.id)
+    assert (ended.state, count_settled(ended)) == (JobState.DONE, (0, 0, 10, 0))
+    assert sum(deleted) == 10
+    assert len(executor.scored) == 4, "what was deleted before is not scored"
+    with storage.database.reading() as session:
+        tables = (FindingRow, FlipRow, FailureRow)
+        assert [session.scalar(select(func.count()).select_from(each)) for each in tables] == [
+            0
+        ] * 3
+        verify_chain(session)
+
+
+def test_retention_and_a_job_that_go_over_the_same_cases_hinder_each_other_not(
+    storage, plan, build_runner, find, clock
+):
+    job, executor = plan(40), FakeExecutor()
+    runner = build_runner(executor)
+
+    runner.start()
+    deleted = 0
+    for _ in range(5):
+        deleted += expire_all(storage, clock)
+    await_state(find, job, JobState.DONE)
+    runner.stop(PATIENCE_S)
+
+    done, failed, skipped, _ = count_settled(find(job.id))
+    assert deleted == 40
+    assert (done + skipped, failed) == (40, 0)
+
+
+def test_a_case_that_was_deleted_before_its_files_were_read_has_failed_alone(storage, clock):
+    limits = ExecutorLimits(max_scans=1, max_px=2**20, decoder_count=1)
+    executor = LocalExecutor(storage, None, None, None, limits)
+    order = ChunkOrder([draw_id(clock.now())], OTHER_BUNDLE, keeps_maps=True)
+
+    (scored,) = executor.score(order, threading.Event())
+
+    executor.close()
+    assert (scored.finding, scored.failure_code) == (None, "case_not_found")
 
 
 def refuse(error):
