@@ -65,7 +65,9 @@ class ScoringLine:
         self.pulse = LinePulse(storage, clock, limits.lease)
         self.keeper = Keeper(storage, clock, limits.max_cases, self._settle)
         self.keeper.owner = self.pulse.owner
-        self.shadows = ShadowLine(storage, engine, decoders, partial(self._note, is_shown=False))
+        self.shadows = ShadowLine(
+            storage, engine, decoders, clock, partial(self._note, is_shown=False)
+        )
         self._storage = storage
         self._clock = clock
         self._limits = limits

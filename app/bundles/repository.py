@@ -1,6 +1,7 @@
 """Queries of the bundle registry."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -65,6 +66,12 @@ class BundleRepository:
         """Keep a report in place of the one before."""
         self.session.merge(row)
         self.session.flush()
+    def find_since(self, digest: str, state: BundleState) -> datetime | None:
+        """Find when a bundle came into a state last; None if it never did."""
+        query = select(func.max(BundleMoveRow.at)).where(
+            BundleMoveRow.digest == digest, BundleMoveRow.state == state
+        )
+        return self.session.scalar(query)
 
     def find_live_before(self, digest: str) -> str | None:
         """Find the bundle that was live most recently and is another one."""

@@ -134,6 +134,27 @@ class CaseRepository:
         )
         return {row.id: row for row in rows}
 
+    def list_unseen(
+        self, bundle_digest: str, since: datetime, before: datetime, limit: int
+    ) -> Sequence[tuple[UUID, int]]:
+        """List cases that came and were scored in a time, of which a bundle said nothing.
+
+        Each with its edition, the oldest first.
+        """
+        is_seen = exists().where(
+            FindingRow.case_id == CaseRow.id,
+            FindingRow.bundle_digest == bundle_digest,
+            FindingRow.edition == CaseRow.edition,
+        )
+        query = select(CaseRow.id, CaseRow.edition).where(
+            CaseRow.state == CaseState.SCORED,
+            CaseRow.received_at >= since,
+            CaseRow.scored_at < before,
+            ~is_seen,
+        )
+        rows = self.session.execute(query.order_by(CaseRow.received_at).limit(limit))
+        return [(case_id, edition) for case_id, edition in rows]
+
     def list_expired(self, before: datetime, limit: int, *, is_flagged: bool) -> Sequence[UUID]:
         """List settled cases that came before an instant and were not reviewed since."""
         query = select(CaseRow.id).where(*_list_expiry(before, is_flagged=is_flagged))

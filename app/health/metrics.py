@@ -97,7 +97,7 @@ class _LineCollector(Collector):
             shadows.waiting_count,
         )
         yield CounterMetricFamily(
-            "aegle_shadows_missed", "Cases the candidate never scored.", shadows.missed_count
+            "aegle_shadows_missed", "Tries of the candidate that failed.", shadows.missed_count
         )
         state = GaugeMetricFamily(
             "aegle_engine_state", "1 for the present state.", labels=["state"]

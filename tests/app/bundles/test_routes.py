@@ -1,11 +1,16 @@
 import threading
 import time
+from datetime import timedelta
 from itertools import count
 
 import pytest
+from sqlalchemy import delete
 
+from app.analysis import shadows
 from app.auth.permissions import ROLES, Role
 from app.errors import EngineUnavailable, QueueFull
+from app.storage.opening import open_storage
+from app.storage.tables import LeaseRow
 from tests.builders.bundles import copy_bundle, edit_json, edit_weights, sign_again
 from tests.builders.evaluations import draw_scan
 from tests.builders.pictures import build_zip, encode_picture
@@ -138,8 +143,8 @@ def test_what_a_candidate_said_when_it_was_live_stays_visible(client, other, tin
 def test_a_candidate_scores_later_what_found_no_room(client, other, monkeypatch):
     digest = upload(client, pack(other)).json()["digest"]
     client.post(f"{BUNDLES}/{digest}/candidate")
-    shadows = client.app.state.road.line.shadows
-    submit, refused = shadows._submit, []
+    line = client.app.state.road.line.shadows
+    submit, refused = line._submit, []
 
     def refuse_at_once(case, scan, candidate, timeout_s):
         if timeout_s == 0.0:
@@ -147,7 +152,7 @@ def test_a_candidate_scores_later_what_found_no_room(client, other, monkeypatch)
             raise QueueFull
         submit(case, scan, candidate, timeout_s)
 
-    monkeypatch.setattr(shadows, "_submit", refuse_at_once)
+    monkeypatch.setattr(line, "_submit", refuse_at_once)
     case = send(client).json()["cases"][0]
 
     deadline = time.monotonic() + 30
@@ -156,7 +161,33 @@ def test_a_candidate_scores_later_what_found_no_room(client, other, monkeypatch)
         assert time.monotonic() < deadline
         time.sleep(0.05)
     assert [str(each) for each in refused] == [case["id"]]
-    assert (shadows.waiting_count, shadows.missed_count) == (0, 0)
+    assert (line.waiting_count, line.missed_count) == (0, 0)
+
+
+def test_what_a_candidate_had_still_to_score_at_a_stop_is_made_up_by_the_next_start(
+    tiny_bundle, other, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(shadows, "SETTLED", timedelta(0))
+    settings = make_settings(tmp_path, bundle=tiny_bundle)
+    with run_service(settings) as client:
+        digest = upload(client, pack(other)).json()["digest"]
+        client.post(f"{BUNDLES}/{digest}/candidate")
+        monkeypatch.setattr(client.app.state.road.line.shadows, "score", lambda *_: None)
+        case = send(client).json()["cases"][0]
+        address = f"/api/v1/cases/{case['id']}/history"
+        before = len(client.get(address).json()["findings"])
+    storage = open_storage(settings)
+    with storage.database.transaction() as session:
+        session.execute(delete(LeaseRow).where(LeaseRow.name == "shadows"))
+    storage.close()
+
+    with run_service(settings) as client:
+        deadline = time.monotonic() + 30
+        while len(client.get(address).json()["findings"]) < 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+    assert before == 1
 
 
 def test_what_a_candidate_never_scores_is_counted(client, other, monkeypatch):
