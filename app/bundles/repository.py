@@ -66,6 +66,7 @@ class BundleRepository:
         """Keep a report in place of the one before."""
         self.session.merge(row)
         self.session.flush()
+
     def find_since(self, digest: str, state: BundleState) -> datetime | None:
         """Find when a bundle came into a state last; None if it never did."""
         query = select(func.max(BundleMoveRow.at)).where(
