@@ -63,6 +63,19 @@ def send_all(tiny_bundle, folder, send):
         }
 
 
+def is_explained(way, by_stow, other):
+    """Whether a way may tell another reason than STOW, and tells one that is as true."""
+    if way == "C-STORE":
+        # Its senders write meta information anew: it cannot contradict, or there is none to write.
+        # What was kept for that makes later files of the same name duplicates.
+        return by_stow == "mismatched_class" or other in {"duplicate_object", UNSENDABLE}
+    if way == "REST":
+        # Each file is a scan by itself, that nothing is mixed with, and is decoded before it is
+        # compared with what is there.
+        return (by_stow, other) == ("mixed_series", "scored") or by_stow == "duplicate_object"
+    return False
+
+
 def draw(fates):
     """Draw the table: how many files had which fate, by each way."""
     counts = {way: Counter(fate.reason for fate in told.values()) for way, told in fates.items()}
@@ -78,16 +91,24 @@ def test_real_files_have_one_fate_whichever_way_they_came(tiny_bundle, tmp_path,
 
     by_stow = fates["STOW"]
     differing = {
-        path.name: [told[path].reason for told in fates.values()]
-        for path, fate in by_stow.items()
-        if {told[path].reason for told in fates.values()} - {UNSENDABLE} != {fate.reason}
+        (path.name, way): (by_stow[path].reason, fate.reason)
+        for way, told in fates.items()
+        for path, fate in told.items()
+        if fate.reason != by_stow[path].reason
+    }
+    unexplained = {
+        place: reasons
+        for place, reasons in differing.items()
+        if not is_explained(place[1], *reasons)
     }
     with capsys.disabled():
         console = Console(width=120)
         console.print()
         console.print(draw(fates))
-        for name, reasons in sorted(differing.items()):
-            console.print(name, *reasons)
+        for (way, *reasons), count in Counter(
+            (place[1], *reasons) for place, reasons in sorted(differing.items())
+        ).items():
+            console.print(f"{way}: {count} times {reasons[1]} where STOW says {reasons[0]}")
     assert not any(fate.word == "lost" for told in fates.values() for fate in told.values())
     assert {frozenset(told) for told in fates.values()} == {frozenset(by_stow)}
-    assert differing == {}
+    assert unexplained == {}
