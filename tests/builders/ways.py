@@ -12,17 +12,16 @@ from pydicom.dataset import FileMetaDataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_file_meta_info
 
-from app.auth.permissions import Principal
 from app.cases.states import CaseState, Channel
 from app.cases.tables import CaseRow
 from app.dicom.receipts import ObjectReceipt
 from app.dicom.receiving import Delivery, Receiver
 from app.dicom.repository import DicomRepository
 from app.dicom.series import settle_due_series
+from tests.builders.objects import MODALITY, receive_object
 from tests.builders.pictures import build_zip
 
 SCORED, UNSCORED, UNSENDABLE = "scored", "kept_unscored", "cannot be sent"
-SENDER = Principal("aet:CT1", "CT1", frozenset())
 
 
 @dataclass(frozen=True)
@@ -93,9 +92,7 @@ def _send_objects(
 
 
 def _receive_part(receiver: Receiver, path: Path) -> ObjectReceipt:
-    with receiver.draft() as draft:
-        draft.write(path.read_bytes())
-        return receiver.receive(draft, Delivery(SENDER, Channel.DICOMWEB))
+    return receive_object(receiver, path.read_bytes(), Channel.DICOMWEB)
 
 
 def _receive_store(receiver: Receiver, path: Path) -> ObjectReceipt | None:
@@ -106,7 +103,7 @@ def _receive_store(receiver: Receiver, path: Path) -> ObjectReceipt | None:
     written = receiver.storage.blobs.spool / "written.dcm"
     written.write_bytes(content)
     with receiver.take_file(written) as draft:
-        return receiver.receive(draft, Delivery(SENDER, Channel.DIMSE))
+        return receiver.receive(draft, Delivery(MODALITY, Channel.DIMSE))
 
 
 def _write_meta_anew(path: Path) -> bytes:

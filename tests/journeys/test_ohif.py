@@ -1,9 +1,13 @@
 """OHIF lists a study of ours and draws its Parametric Map over the scan; the pictures are kept."""
 
 import io
+import json
 import os
+import shutil
+import subprocess
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx2
@@ -11,8 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.builders.processes import ServiceProcess
-from tests.builders.stow import DICOM_TYPE, build_message
+from tests.builders.processes import CALLER, ListenerProcess, ServiceProcess
 from tests.builders.viewer import run_viewer
 
 playwright = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
@@ -32,7 +35,8 @@ SWITCHES = [
     "--use-angle=swiftshader",
     "--enable-unsafe-swiftshader",
 ]
-WAIT_S = 120.0
+DATA = os.environ.get("AEGLE_REAL_DATA")
+WAIT_S = 300.0
 LOAD_MS = 120_000
 
 
@@ -45,27 +49,65 @@ def dist() -> Path:
     return Path(folder)
 
 
-@pytest.fixture
-def series() -> list[bytes]:
-    """A real MR series of a head."""
-    folder = os.environ.get("AEGLE_REAL_DATA")
-    if folder is None:
+@dataclass(frozen=True)
+class Walk:
+    """A real series: its folder, and the patient that OHIF lists."""
+
+    folder: str
+    patient: str
+
+
+WALKS = (Walk("mr_head_schwannoma", "VS-SEG-001"), Walk("mr_head_t1", "Jane_Doe"))
+
+
+@pytest.fixture(params=WALKS, ids=lambda walk: walk.folder)
+def walk(request) -> Walk:
+    """A real MR series of a head: one with a tumour, one without."""
+    if DATA is None:
         pytest.skip("AEGLE_REAL_DATA is not set: no real MR series")
-    files = sorted((Path(folder) / "dicom" / "mr_head_schwannoma").iterdir())
-    return [path.read_bytes() for path in files]
+    if shutil.which("storescu") is None:
+        pytest.skip("no storescu: apt-get install dcmtk")
+    return request.param
 
 
 @pytest.fixture
-def service(
-    tiny_bundle: Path, series: list[bytes], tmp_path: Path
-) -> Iterator[tuple[ServiceProcess, str]]:
-    """A service that holds the series and its results, and the UID of the study."""
-    with ServiceProcess(tmp_path, tiny_bundle, dicom_quiet_s=0) as process:
+def service(tiny_bundle: Path, walk: Walk, tmp_path: Path) -> Iterator[tuple[ServiceProcess, str]]:
+    """A service that got the series by C-STORE and has its results, and the UID of the study."""
+    bundle = Path(os.environ.get("TEST_BUNDLE", tiny_bundle))
+    options = {"dicom_quiet_s": 2}
+    with (
+        ServiceProcess(tmp_path, bundle, **options) as process,
+        ListenerProcess(tmp_path, **options) as listener,
+    ):
         process.await_ready()
+        send_by_storescu(listener.port, Path(str(DATA)) / "dicom" / walk.folder)
         with process.open_client() as client:
-            body, kind = build_message(*series), {"Content-Type": DICOM_TYPE}
-            client.post("/dicom-web/studies", content=body, headers=kind).raise_for_status()
-            yield process, await_results(client)
+            study = await_results(client)
+            keep_case(client, walk)
+            yield process, study
+
+
+def send_by_storescu(port: int, folder: Path) -> None:
+    """Send a folder with the tool of the field, in whatever encoding its files are."""
+    files = [str(path) for path in sorted(folder.iterdir())]
+    words = ["storescu", "-xv", "-aet", CALLER, "-aec", "AEGLE", "127.0.0.1", str(port), *files]
+    subprocess.run(words, check=True, timeout=WAIT_S, capture_output=True)
+
+
+def keep_case(client: httpx2.Client, walk: Walk) -> None:
+    """Keep what the service found beside the pictures."""
+    (case,) = client.get("/api/v1/cases").json()["items"]
+    told = {name: case[name] for name in ("verdict", "score", "p_value", "slice_count", "modality")}
+    reason = client.get(f"/api/v1/cases/{case['id']}").json()["finding"]["reason"]
+    text = json.dumps(told | {"reason": reason}, indent=2)
+    (find_artefacts() / f"{walk.folder}.json").write_text(text + "\n", encoding="utf-8")
+
+
+def find_artefacts() -> Path:
+    """Give the folder where pictures are kept; git ignores it."""
+    folder = Path(os.environ.get("TEST_ARTEFACTS", "var/artefacts"))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def await_results(client: httpx2.Client) -> str:
@@ -78,23 +120,23 @@ def await_results(client: httpx2.Client) -> str:
     raise TimeoutError("no results came")
 
 
-def test_ohif_lists_the_study_and_draws_the_parametric_map(dist, service, tmp_path):
+def test_ohif_lists_the_study_and_draws_the_parametric_map(dist, walk, service):
     process, study = service
-    kept = Path(os.environ.get("TEST_ARTEFACTS", tmp_path))
+    kept, name = find_artefacts(), walk.folder
     address = f"http://127.0.0.1:{process.port}"
     with run_viewer(dist, address, process.key) as url, playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=str(CHROMIUM), args=SWITCHES)
         page = browser.new_page(viewport={"width": 1400, "height": 900})
         page.goto(url)
-        page.get_by_text("VS-SEG-001").first.wait_for(timeout=LOAD_MS)
-        page.screenshot(path=kept / "ohif_list.png")
+        page.get_by_text(walk.patient).first.wait_for(timeout=LOAD_MS)
+        page.screenshot(path=kept / f"{name}_list.png")
 
         page.goto(f"{url}/viewer?StudyInstanceUIDs={study}")
         page.get_by_text("Skip all").click(timeout=LOAD_MS)
         page.wait_for_timeout(5000)
-        before = page.screenshot(path=kept / "ohif_scan.png")
+        before = page.screenshot(path=kept / f"{name}_scan.png")
         page.get_by_text("Aegle error map").first.dblclick(timeout=LOAD_MS)
-        after = await_colours(page, kept / "ohif_parametric_map.png")
+        after = await_colours(page, kept / f"{name}_parametric_map.png")
         browser.close()
 
     assert count_coloured(before) < 2000

@@ -6,12 +6,10 @@ import pydicom
 import pytest
 from pydicom.uid import CTImageStorage
 
-from app.auth.permissions import Principal
-from app.cases.states import Channel
-from app.dicom.receiving import Delivery
 from app.dicom.tables import CrosswalkRow
 from app.storage.tables import Table
 from tests.builders.dicom import build_nested, make_ramp
+from tests.builders.objects import receive_object
 from tests.builders.pictures import build_zip, encode_picture
 from tests.builders.services import make_settings, run_service
 from tests.builders.stow import DICOM_TYPE, build_message, build_object, make_uid
@@ -24,7 +22,6 @@ CANARY = {
     "StudyDescription": "head of Canary",
     "InstitutionName": "Canary Clinic",
 }
-STORE = Delivery(Principal("aet:CT1", "CT1", frozenset()), Channel.DIMSE)
 
 
 @pytest.fixture(scope="module")
@@ -63,10 +60,7 @@ def send_by_stow(client, content):
 
 
 def send_by_store(client, content):
-    receiver = client.app.state.receiver
-    with receiver.draft() as draft:
-        draft.write(content)
-        assert receiver.receive(draft, STORE).is_kept
+    assert receive_object(client.app.state.receiver, content).is_kept
 
 
 WAYS = {

@@ -14,7 +14,7 @@ from app.auth.permissions import Permission
 from app.dicom.report_facts import ReportKind
 from app.dicom.reports import build_reports
 from tests.builders.dicom import read_bundled
-from tests.builders.objects import index_object
+from tests.builders.objects import receive_object
 from tests.builders.reports import OBLIQUE, ROOT, build_slices, make_order
 from tests.builders.services import make_key, make_settings, run_service
 
@@ -43,12 +43,11 @@ def client(tmp_path_factory, files, reports):
         read_bundled("MR_small.dcm"),
         read_bundled("JPEG2000.dcm"),
     ]
-    with run_service(make_settings(tmp_path_factory.mktemp("service")), awaits=False) as client:
-        storage, clock = client.app.state.storage, client.app.clock
+    settings = make_settings(tmp_path_factory.mktemp("service"), dicom_quiet_s=3600.0)
+    with run_service(settings, awaits=False) as client:
         client.app.state.road.line.decoders.start()
-        with storage.database.transaction() as session:
-            for content in [*files, *(report.content for report in reports.values()), *others]:
-                index_object(session, storage.blobs, content, clock.now())
+        for content in [*files, *(report.content for report in reports.values()), *others]:
+            assert receive_object(client.app.state.receiver, content).is_kept
         yield client
 
 

@@ -3,20 +3,18 @@
 import pytest
 from sqlalchemy import select
 
-from app.auth.permissions import Principal
-from app.cases.states import CaseState, Channel
+from app.cases.states import CaseState
 from app.cases.tables import CaseRow
-from app.dicom.receiving import Delivery
 from app.dicom.repository import DicomRepository
 from app.dicom.series import settle_due_series
 from tests.builders.dicom import make_ramp
+from tests.builders.objects import receive_object
 from tests.builders.pictures import build_zip, encode_picture
 from tests.builders.services import make_settings, run_service
 from tests.builders.stow import DICOM_TYPE, build_message, build_object, make_uid
 
 SCANS = "/api/v1/scans"
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
-STORE = Delivery(Principal("aet:CT1", "CT1", frozenset()), Channel.DIMSE)
 
 
 @pytest.fixture(scope="module")
@@ -57,11 +55,8 @@ def find_row(storage, content_uid):
 
 
 def store(client, content):
-    """Hand an object in as the listener does."""
-    receiver = client.app.state.receiver
-    with receiver.draft() as draft:
-        draft.write(content)
-        return receiver.receive(draft, STORE)
+    """Hand an object in beside REST."""
+    return receive_object(client.app.state.receiver, content)
 
 
 def settle(client, study):
