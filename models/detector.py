@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from models.appearance import Appearance
 from models.bundle import layout
 from models.bundle.manifest import CheckScan
 from models.bundle.read import Bundle, read_bundle
@@ -19,6 +20,7 @@ from models.decoding.scan import DecodedScan
 from models.error_map import HealthyPixels
 from models.errors import CheckFailed, UnscorableScan, WeightsMismatch
 from models.networks.build import build_skeleton
+from models.networks.descriptor import SIZE as DESCRIPTOR_SIZE
 from models.networks.perceptual import build_perceptual_features
 from models.networks.reconstruction import Network
 from models.pipeline import (
@@ -92,6 +94,11 @@ class Detector:
             for each in prepared
         ]
 
+    def find_objection(self, measured: MeasuredScan) -> str | None:
+        """Say why a scan is outside the bundle's domain; None where it is inside."""
+        domain = self.bundle.manifest.domain
+        return domain.find_objection(measured.scan, measured.statistics, measured.look)
+
     def replay_check(self) -> None:
         """Score the made-up scans of the bundle again.
 
@@ -118,7 +125,7 @@ class Detector:
 
     def _conclude(self, measured: MeasuredScan) -> Finding:
         scored = self.pipeline.score_measured(measured)
-        objection = self.bundle.manifest.domain.find_objection(measured.scan, measured.statistics)
+        objection = self.find_objection(measured)
         if objection is None and not measured.has_body:
             objection = NO_BODY
         calibration = self.bundle.calibrations.choose(measured.scan.slice_count)
@@ -201,6 +208,7 @@ def _load_healthy(bundle: Bundle, spec: PipelineSpec) -> HealthyStatistics:
         scales={name: _load_scale(scale) for name, scale in scales.items()},
         pixels={name: HealthyPixels(means[name], deviations[name]) for name in wanted},
         pixel_threshold=bundle.manifest.pixel_threshold,
+        appearance=_load_appearance(bundle),
     )
 
 
@@ -209,6 +217,27 @@ def _load_scale(healthy: Tensor) -> HeadScale:
         raise WeightsMismatch(f"found a healthy scale {healthy.dtype} {tuple(healthy.shape)}")
     try:
         return HeadScale(healthy.numpy())
+    except ValueError as error:
+        raise WeightsMismatch(str(error)) from error
+
+
+def _load_appearance(bundle: Bundle) -> Appearance | None:
+    tensors = bundle.select_weights(layout.APPEARANCE_PREFIX)
+    spec = bundle.manifest.domain.appearance
+    wanted = {"mean", "precision", *spec.changes} if spec else set()
+    if set(tensors) != wanted:
+        raise WeightsMismatch("the appearance is not the one that the manifest describes")
+    if spec is None:
+        return None
+    if any(tensor.dtype != torch.float64 for tensor in tensors.values()):
+        raise WeightsMismatch("the appearance must be float64")
+    arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
+    if arrays["mean"].shape != (DESCRIPTOR_SIZE,):
+        raise WeightsMismatch(f"found an appearance of {arrays['mean'].shape}")
+    try:
+        return Appearance(
+            arrays["mean"], arrays["precision"], {name: arrays[name] for name in spec.changes}
+        )
     except ValueError as error:
         raise WeightsMismatch(str(error)) from error
 

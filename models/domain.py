@@ -1,10 +1,24 @@
-"""Which scans a bundle may judge: what they are, how large, and how their intensities lie."""
+"""Which scans a bundle may judge: what they are, how large, how they look."""
+
+from typing import Literal
 
 import numpy as np
 from pydantic import Field
 
+from models.appearance import Look
 from models.decoding.scan import DecodedScan
 from models.specs import Spec
+
+# What may have happened to a picture, and how it is told.
+CHANGES = {
+    "turned_left": "turned by 90 degrees to the left",
+    "upside_down": "turned by 180 degrees",
+    "turned_right": "turned by 90 degrees to the right",
+    "flipped": "flipped, top to bottom",
+    "inverted": "inverted, black for white",
+    "cropped": "cut out of a larger one",
+}
+Change = Literal["turned_left", "upside_down", "turned_right", "flipped", "inverted", "cropped"]
 
 # Sizes up to this factor beyond those of the training cohort are accepted.
 SIZE_MARGIN = 2.0
@@ -30,11 +44,39 @@ class StatisticsDomain(Spec):
         return float(np.sqrt(max(squared, 0.0)))
 
 
+class AppearanceDomain(Spec):
+    """Beyond which numbers a scan does not look like the healthy scans of the cohort.
+
+    `rate` of healthy slices are expected beyond one of the two limits, which were taken from
+    `slices` held-out healthy slices of `patients` patients. `changes` are those the bundle knows.
+    """
+
+    distance_limit: float = Field(gt=0.0)
+    likeness_limit: float
+    changes: tuple[Change, ...]
+    rate: float = Field(gt=0.0, lt=1.0)
+    slices: int = Field(ge=1)
+    patients: int = Field(ge=1)
+
+    def find_objection(self, look: Look) -> str | None:
+        """Say in which way a scan looks foreign; None where it does not."""
+        nearest = look.find_nearest_change()
+        if nearest is not None and not nearest[1] <= self.likeness_limit:
+            return f"The picture looks {CHANGES[nearest[0]]}."
+        if not look.distance <= self.distance_limit:
+            return (
+                f"The picture does not look like a scan of this kind (distance "
+                f"{look.distance:.1f}, limit {self.distance_limit:.1f})."
+            )
+        return None
+
+
 class Domain(Spec):
     """What the training cohort was made of.
 
     `accepts_unstated` says that training scans were files that name no modality, such as pictures,
-    so that files that name none are accepted too. Sides are in original pixels.
+    so that files that name none are accepted too. Sides are in original pixels. `appearance` is
+    None in bundles of the first format alone, which knew no such score.
     """
 
     modalities: tuple[str, ...]
@@ -45,17 +87,22 @@ class Domain(Spec):
     longest_side_px: int = Field(ge=1)
     largest_aspect: float = Field(ge=1.0)
     statistics: StatisticsDomain
+    appearance: AppearanceDomain | None
 
-    def find_objection(self, scan: DecodedScan, statistics: tuple[float, ...]) -> str | None:
+    def find_objection(
+        self, scan: DecodedScan, statistics: tuple[float, ...], look: Look | None
+    ) -> str | None:
         """Say why the scan is outside the domain; None where it is inside.
 
         Args:
             scan: as decoded.
             statistics: seven image statistics of its normalized slices, averaged.
+            look: of its slices; None where the bundle has not learnt how healthy ones look.
         """
         return (
             self._object_to_kind(scan)
             or self._object_to_size(scan)
+            or self._object_to_look(look)
             or self._object_to_intensities(statistics)
         )
 
@@ -83,6 +130,13 @@ class Domain(Spec):
         if aspect > self.largest_aspect * SIZE_MARGIN:
             return f"The sides stand {aspect:.1f} to 1; the bundle knows {self.largest_aspect:.1f}."
         return None
+
+    def _object_to_look(self, look: Look | None) -> str | None:
+        if self.appearance is None:
+            return None
+        if look is None:
+            return "How the picture looks could not be measured."
+        return self.appearance.find_objection(look)
 
     def _object_to_intensities(self, statistics: tuple[float, ...]) -> str | None:
         distance = self.statistics.measure(statistics)

@@ -8,8 +8,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from models.appearance import Appearance, Look
 from models.decoding.scan import DecodedScan
 from models.error_map import ErrorMap, HealthyPixels, build_error_maps
+from models.networks.descriptor import compute_descriptor
 from models.networks.reconstruction import Network, Reconstruction
 from models.networks.statistics import compute_image_statistics
 from models.normalize import NormalizedScan, normalize_scan
@@ -21,16 +23,18 @@ from models.specs import ErrorMapSpec, PipelineSpec
 
 @dataclass(frozen=True, slots=True)
 class HealthyStatistics:
-    """What the fusion fold taught about healthy scans.
+    """What held-out healthy scans taught.
 
     `scales`: per head, its healthy scores. `pixels`: per error map that asks for it, the error of
     each pixel. `pixel_threshold`: value of the region map that `pixel_quantile` of the healthy
-    pixels stay under.
+    pixels stay under. `appearance`: how healthy slices look; None while it is being learnt and in
+    bundles of the first format.
     """
 
     scales: Mapping[str, HeadScale]
     pixels: Mapping[str, HealthyPixels]
     pixel_threshold: float
+    appearance: Appearance | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +50,9 @@ class MeasuredScan:
     """A scan, its reconstruction and the pooled value of each head, before any healthy scale.
 
     `pooled`: per head, float64 [S], unit of the head. `statistics`: seven image statistics,
-    averaged over the slices. `region_map`: unit of its distance, tensor pixels. `has_body`: whether
-    each head has a pixel to look at in some slice, once it has taken the border off the body.
+    averaged over the slices. `region_map`: unit of its distance, tensor pixels. `look`: how
+    they look beside healthy ones, where that was learnt. `has_body`: whether each head has a pixel
+    to look at in some slice, once it has taken the border off the body.
     """
 
     scan: DecodedScan
@@ -56,6 +61,7 @@ class MeasuredScan:
     pooled: Mapping[str, Scores]
     region_map: ErrorMap
     statistics: tuple[float, ...]
+    look: Look | None
     has_body: bool
 
 
@@ -169,6 +175,7 @@ class ScoringPipeline:
             head.name: pool_error_map(maps[head.error_map], head) for head in self.spec.score.heads
         }
         statistics = compute_image_statistics(normalized.image, normalized.foreground)
+        appearance = self.healthy.appearance if self.healthy else None
         return MeasuredScan(
             scan=scan,
             normalized=normalized,
@@ -176,10 +183,16 @@ class ScoringPipeline:
             pooled=pooled,
             region_map=maps[self.spec.region.error_map],
             statistics=tuple(float(value) for value in statistics.double().mean(dim=0)),
+            look=None if appearance is None else describe_look(appearance, normalized.image),
             has_body=all(
                 bool(maps[head.error_map].foreground.any()) for head in self.spec.score.heads
             ),
         )
+
+
+def describe_look(appearance: Appearance, image: Tensor) -> Look:
+    """Say how slices look beside healthy ones: float32 [S, 1, H, W], 0..1."""
+    return appearance.look(compute_descriptor(image).numpy())
 
 
 def list_error_maps(spec: PipelineSpec) -> tuple[ErrorMapSpec, ...]:

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from models.calibration import Calibration, Promise
-from models.domain import Domain, StatisticsDomain
+from models.domain import CHANGES, AppearanceDomain, Domain, StatisticsDomain
 from models.specs import (
     FixedWindowSpec,
     ForegroundSpec,
@@ -69,6 +69,19 @@ def calibrations(draw):
 
 
 @st.composite
+def appearance_domains(draw):
+    """Limits of how scans may look."""
+    return AppearanceDomain(
+        distance_limit=draw(st.floats(0.1, 100.0)),
+        likeness_limit=draw(st.floats(-100.0, 100.0)),
+        changes=tuple(draw(st.sets(st.sampled_from(sorted(CHANGES))))),
+        rate=0.01,
+        slices=draw(st.integers(1, 1000)),
+        patients=draw(st.integers(1, 1000)),
+    )
+
+
+@st.composite
 def domains(draw):
     """Domains that know some modalities."""
     count = 7
@@ -85,6 +98,7 @@ def domains(draw):
             precision=tuple(tuple(map(float, row)) for row in np.eye(count)),
             limit=draw(st.floats(0.1, 100.0)),
         ),
+        appearance=draw(st.none() | appearance_domains()),
     )
 
 

@@ -7,14 +7,16 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.covariance import LedoitWolf
 
+from models.appearance import Look
 from models.bundle.manifest import Calibrations
 from models.calibration import MINIMUM_PATIENTS, Calibration, calibrate
 from models.decoding.scan import DecodedScan
-from models.domain import Domain, StatisticsDomain
+from models.domain import AppearanceDomain, Domain, StatisticsDomain
 from models.errors import TooFewHealthyScans
 from models.pipeline import MeasuredScan, ScoringPipeline
 from training.cohort import CohortScan
 from training.healthy import Advance, measure_fold
+from training.looks import learn_limits
 from training.recipe import PromiseSpec
 
 # Intensities may lie this much farther out than those of the strangest healthy scan.
@@ -31,6 +33,7 @@ class ScoredFold:
     slices: list[tuple[float, str]] = field(default_factory=list)
     volumes: list[tuple[float, str]] = field(default_factory=list)
     statistics: list[tuple[float, ...]] = field(default_factory=list)
+    looks: list[Look] = field(default_factory=list)
     kinds: set[tuple[str | None, str | None, bool]] = field(default_factory=set)
     sides: set[tuple[int, int]] = field(default_factory=set)
 
@@ -41,6 +44,8 @@ class ScoredFold:
         if len(scored.slice_scores) > 1:
             self.volumes.append((scored.score, scan.patient))
         self.statistics.append(measured.statistics)
+        if measured.look is not None:
+            self.looks.append(measured.look)
         self._describe(measured.scan)
 
     def _describe(self, scan: DecodedScan) -> None:
@@ -108,7 +113,15 @@ def learn_domain(
         longest_side_px=max(long for _, long in sides),
         largest_aspect=max(long / short for short, long in sides),
         statistics=unlimited.model_copy(update={"limit": STATISTICS_MARGIN * farthest}),
+        appearance=_learn_appearance(folds),
     )
+
+
+def _learn_appearance(folds: tuple[ScoredFold, ...]) -> AppearanceDomain | None:
+    """Set the limits of how scans may look, where the pipeline measured it."""
+    looks = [look for fold in folds for look in fold.looks]
+    patients = {patient for fold in folds for _, patient in fold.slices}
+    return learn_limits(looks, len(patients)) if looks else None
 
 
 def _calibrate(

@@ -180,7 +180,7 @@ class Examiner:
         """Give the unit of one slice, judged by the calibration of single slices."""
         bundle = self._detector.bundle
         measured = scored.measured
-        objection = bundle.manifest.domain.find_objection(measured.scan, measured.statistics)
+        objection = self._detector.find_objection(measured)
         score = float(scored.slice_scores[index])
         verdict = decide(score, bundle.calibrations.slice, reason=objection)
         parts = {f"head {name}": float(v[index]) for name, v in scored.head_scores.items()}

@@ -83,7 +83,9 @@ def learn_healthy(
         TrainingError: too few slices can be measured.
     """
     pixels = _learn_pixels(pipeline, scans, advance)
-    without_scales = HealthyStatistics(scales={}, pixels=pixels, pixel_threshold=1.0)
+    without_scales = HealthyStatistics(
+        scales={}, pixels=pixels, pixel_threshold=1.0, appearance=None
+    )
     measuring = ScoringPipeline(pipeline.spec, pipeline.network, without_scales, pipeline.features)
     pooled: dict[str, list[float]] = {head.name: [] for head in pipeline.spec.score.heads}
     drawn = []
@@ -102,6 +104,7 @@ def learn_healthy(
         scales={name: HeadScale(np.sort(values)) for name, values in pooled.items()},
         pixels=pixels,
         pixel_threshold=max(threshold, float(np.finfo(np.float32).tiny)),
+        appearance=None,
     )
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor
 
+from models.appearance import Appearance
 from models.bundle import layout
 from models.bundle.card import CardFacts, build_card
 from models.bundle.manifest import Calibrations, Check, CheckScan, Manifest
@@ -42,7 +43,7 @@ def collect_weights(pipeline: ScoringPipeline) -> dict[str, Tensor]:
     for name, pixels in pipeline.healthy.pixels.items():
         weights[layout.PIXELS_MEAN_PREFIX + name] = pixels.mean
         weights[layout.PIXELS_DEVIATION_PREFIX + name] = pixels.deviation
-    return weights
+    return weights | _collect_appearance(pipeline.healthy.appearance)
 
 
 def assemble_detector(
@@ -102,6 +103,15 @@ def build_check(detector: Detector, average: NDArray[np.float32]) -> Check:
         "soft": ndimage.gaussian_filter(average, BLUR_SIGMA_SHARE * len(average)),
     }
     return Check(scans=tuple(_score_made_up(detector, *each) for each in pictures.items()))
+
+
+def _collect_appearance(appearance: Appearance | None) -> dict[str, Tensor]:
+    if appearance is None:
+        return {}
+    arrays = {"mean": appearance.mean, "precision": appearance.precision, **appearance.changed}
+    return _prefix(
+        layout.APPEARANCE_PREFIX, {name: torch.from_numpy(a) for name, a in arrays.items()}
+    )
 
 
 def _score_made_up(detector: Detector, name: str, picture: NDArray[np.float32]) -> CheckScan:

@@ -4,7 +4,7 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -30,6 +30,7 @@ from training.fit import FitRun, FittedNetwork, fit_network
 from training.fit_state import HistoryPoint
 from training.folds import FOLDS, Folds, split_folds
 from training.healthy import learn_healthy
+from training.looks import learn_appearance
 from training.perceptual_weights import load_perceptual_features
 from training.progress import FitProgress
 from training.provenance import build_provenance
@@ -258,6 +259,7 @@ def _build_detector(
     watch.start("fusion", passes * len(folds.fusion))
     generator = np.random.default_rng([run.seed, 2])
     healthy = learn_healthy(bare, folds.fusion, generator, _count_steps(watch))
+    healthy = replace(healthy, appearance=learn_appearance(prepared.fit))
     pipeline = ScoringPipeline(spec, fitted.network, healthy, features)
     watch.start("calibration", len(folds.calibration))
     held_out = score_fold(pipeline, folds.calibration, _count_steps(watch))

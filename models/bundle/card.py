@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from models.bundle.manifest import Calibrations, Manifest
 from models.calibration import Calibration
+from models.domain import CHANGES, AppearanceDomain
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +106,20 @@ def _state_domain(manifest: Manifest) -> str:
         ("aspect", f"up to {domain.largest_aspect:.2f} to 1"),
         ("colour", "accepted" if domain.accepts_color else "indeterminate"),
         ("distance of image statistics", f"up to {domain.statistics.limit:.1f}"),
+        *_state_appearance(domain.appearance),
     ]
     return _draw_table(("what", "known"), rows)
+
+
+def _state_appearance(appearance: AppearanceDomain | None) -> list[tuple[str, str]]:
+    if appearance is None:
+        return [("looks", "not learnt")]
+    seen = f"{appearance.slices} healthy slices of {appearance.patients} patients"
+    return [
+        ("distance of looks", f"up to {appearance.distance_limit:.1f}"),
+        ("refused for their looks", f"{appearance.rate:.0%} of healthy slices, set on {seen}"),
+        ("told apart from", ", ".join(CHANGES[each] for each in appearance.changes) or "none"),
+    ]
 
 
 def _draw_table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 MANIFEST = "manifest.json"
 WEIGHTS = "weights.safetensors"
@@ -22,12 +22,14 @@ FEATURES_PREFIX = "features."
 SCALE_PREFIX = "scale."
 PIXELS_MEAN_PREFIX = "pixels_mean."
 PIXELS_DEVIATION_PREFIX = "pixels_deviation."
+APPEARANCE_PREFIX = "appearance."
 PREFIXES = (
     NETWORK_PREFIX,
     FEATURES_PREFIX,
     SCALE_PREFIX,
     PIXELS_MEAN_PREFIX,
     PIXELS_DEVIATION_PREFIX,
+    APPEARANCE_PREFIX,
 )
 
 

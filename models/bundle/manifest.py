@@ -46,7 +46,7 @@ class Manifest(Spec):
     pixels stay under. `files` maps each other file of the bundle to its SHA-256.
     """
 
-    format_version: Literal[1] = 1
+    format_version: Literal[2] = 2
     name: str = Field(min_length=1, max_length=100)
     created_at: datetime
     is_synthetic: bool

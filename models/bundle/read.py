@@ -13,6 +13,7 @@ from torch import Tensor
 
 from models.bundle import layout
 from models.bundle.manifest import Calibrations, Check, Manifest
+from models.bundle.upgrade import upgrade_first_format
 from models.bundle.write import digest_file
 from models.errors import (
     BundleNotFound,
@@ -84,6 +85,8 @@ def read_manifest(folder: Path) -> Manifest:
         version = found.get("format_version")
     except (ValueError, AttributeError, RecursionError) as error:
         raise InvalidManifest(f"{path.name} is not a JSON object") from error
+    if version == 1 and not isinstance(version, bool):
+        return _parse_text(Manifest, json.dumps(upgrade_first_format(found)), path.name)
     if version != layout.FORMAT_VERSION:
         expected = layout.FORMAT_VERSION
         raise UnknownBundleVersion(f"found format version {version!r:.20}, expected {expected}")
@@ -102,12 +105,16 @@ def _verify_digests(folder: Path, manifest: Manifest) -> None:
 
 
 def _parse(spec: type[SpecT], path: Path) -> SpecT:
+    return _parse_text(spec, _read_text(path), path.name)
+
+
+def _parse_text(spec: type[SpecT], text: str, name: str) -> SpecT:
     try:
-        return spec.model_validate_json(_read_text(path))
+        return spec.model_validate_json(text)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"])
-        raise InvalidManifest(f"{path.name}: {place or 'top'}: {first['msg']}") from error
+        raise InvalidManifest(f"{name}: {place or 'top'}: {first['msg']}") from error
 
 
 def _read_text(path: Path) -> str:

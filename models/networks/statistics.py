@@ -42,7 +42,7 @@ def compute_image_statistics(image: Tensor, foreground: Tensor) -> Tensor:
             deviation,
             torch.where(deviation > FLAT_DEVIATION, skewness, torch.zeros_like(skewness)),
             _compute_entropy(grey, foreground),
-            mean_inside(_compute_gradient(grey), foreground),
+            mean_inside(torch.hypot(*compute_gradient(grey)), foreground),
             mean_inside(compute_laplacian(grey).abs(), foreground),
         ],
         dim=1,
@@ -55,6 +55,14 @@ def compute_laplacian(image: Tensor) -> Tensor:
     rows = padded[:, :, :-2, 1:-1] + padded[:, :, 2:, 1:-1]
     columns = padded[:, :, 1:-1, :-2] + padded[:, :, 1:-1, 2:]
     return rows + columns - 4.0 * image
+
+
+def compute_gradient(image: Tensor) -> tuple[Tensor, Tensor]:
+    """Give the central differences down the rows and along the columns, edges replicated."""
+    padded = functional.pad(image, (1, 1, 1, 1), mode="replicate")
+    rows = (padded[:, :, 2:, 1:-1] - padded[:, :, :-2, 1:-1]) / 2
+    columns = (padded[:, :, 1:-1, 2:] - padded[:, :, 1:-1, :-2]) / 2
+    return rows, columns
 
 
 def mean_inside(values: Tensor, foreground: Tensor) -> Tensor:
@@ -70,14 +78,6 @@ def mean_inside(values: Tensor, foreground: Tensor) -> Tensor:
     weight = foreground.double()
     total = (values.double() * weight).sum(dim=(1, 2, 3))
     return total / weight.sum(dim=(1, 2, 3)).clamp(min=1.0)
-
-
-def _compute_gradient(grey: Tensor) -> Tensor:
-    """Give the length of the central difference; float64 [B, 1, H, W]."""
-    padded = functional.pad(grey, (1, 1, 1, 1), mode="replicate")
-    rows = (padded[:, :, 2:, 1:-1] - padded[:, :, :-2, 1:-1]) / 2
-    columns = (padded[:, :, 1:-1, 2:] - padded[:, :, 1:-1, :-2]) / 2
-    return torch.hypot(rows, columns)
 
 
 def _compute_entropy(grey: Tensor, foreground: Tensor) -> Tensor:

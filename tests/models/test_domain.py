@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from models.domain import Domain, StatisticsDomain
+from models.appearance import Look
+from models.domain import AppearanceDomain, Domain, StatisticsDomain
 from tests.builders.scans import make_scan
 from tests.strategies import domains
 
@@ -22,14 +23,56 @@ def make_domain(**facts):
         "longest_side_px": 3000,
         "largest_aspect": 1.5,
         "statistics": STATISTICS,
+        "appearance": None,
     }
     return Domain(**(known | facts))
 
 
-def object_to(domain=None, shape=(1000, 1000), statistics=INSIDE, **facts):
+def object_to(domain=None, shape=(1000, 1000), statistics=INSIDE, look=None, **facts):
     known = {"modality": "DX", "body_part": "CHEST"} | facts
     scan = make_scan(np.zeros(shape), **known)
-    return (domain or make_domain()).find_objection(scan, statistics)
+    return (domain or make_domain()).find_objection(scan, statistics, look)
+
+
+APPEARANCE = AppearanceDomain(
+    distance_limit=20.0,
+    likeness_limit=-1.0,
+    changes=("flipped", "inverted"),
+    rate=0.01,
+    slices=200,
+    patients=100,
+)
+
+
+def look_like(distance=10.0, flipped=-5.0, inverted=-9.0):
+    likenesses = {"flipped": np.array([flipped]), "inverted": np.array([inverted])}
+    return Look(np.array([distance]), likenesses)
+
+
+@pytest.mark.parametrize(
+    ("look", "word"),
+    [
+        (look_like(distance=20.1), "distance 20.1, limit 20.0"),
+        (look_like(flipped=-0.9), "flipped, top to bottom"),
+        (look_like(distance=90.0, inverted=3.0), "inverted"),
+        (look_like(distance=float("nan")), "does not look like"),
+        (look_like(flipped=float("nan")), "looks"),
+        (None, "could not be measured"),
+    ],
+)
+def test_a_scan_that_looks_foreign_is_objected_to(look, word):
+    objection = object_to(make_domain(appearance=APPEARANCE), look=look)
+
+    assert objection is not None
+    assert word in objection
+
+
+def test_a_scan_that_looks_healthy_is_not_objected_to():
+    assert object_to(make_domain(appearance=APPEARANCE), look=look_like()) is None
+
+
+def test_a_bundle_that_learnt_no_looks_accepts_all():
+    assert object_to(look=look_like(distance=1e6)) is None
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ HEALTHY = HealthyStatistics(
     scales={name: HeadScale(np.linspace(0.001, 0.05, 20)) for name in ("diffuse", "focal")},
     pixels={},
     pixel_threshold=0.2,
+    appearance=None,
 )
 
 

@@ -114,11 +114,11 @@ def test_a_manifest_that_is_none_is_refused(bundle, content):
         read_bundle(bundle)
 
 
-@pytest.mark.parametrize("version", [0, 2, "1", None, [1], {"a": 1}])
+@pytest.mark.parametrize("version", [0, 3, "1", "2", True, None, [1], {"a": 1}])
 def test_another_format_version_is_refused(bundle, version):
     edit_json(bundle / layout.MANIFEST, lambda manifest: manifest.update(format_version=version))
 
-    with pytest.raises(UnknownBundleVersion, match="expected 1"):
+    with pytest.raises(UnknownBundleVersion, match="expected 2"):
         read_bundle(bundle)
 
 
@@ -263,3 +263,24 @@ def test_no_message_of_a_refusal_shows_more_than_one_line(bundle):
         read_bundle(bundle)
 
     assert "\n" not in str(refused.value)
+
+
+def test_a_bundle_of_the_first_format_goes_on_without_looks(bundle):
+    edit_json(bundle / layout.MANIFEST, make_first_format)
+
+    found = Detector.load(bundle, CPU)
+
+    assert found.bundle.manifest.format_version == 2
+    assert found.bundle.manifest.domain.appearance is None
+
+
+def test_a_first_format_that_knows_looks_is_refused(bundle):
+    edit_json(bundle / layout.MANIFEST, lambda manifest: manifest.update(format_version=1))
+
+    with pytest.raises(InvalidManifest, match="format_version"):
+        read_bundle(bundle)
+
+
+def make_first_format(manifest):
+    manifest["format_version"] = 1
+    del manifest["domain"]["appearance"]
