@@ -36,11 +36,11 @@ from training.train import split_cohort
 
 COHORTS = ("chest_xray", "brain_flair")
 RECIPE = read_recipe("default")
-CHANGED_SCANS = 100
+CHANGED_SCANS = 60
 # Files of a test set whose pictures are of the cohort's own kind, or near it, prove nothing.
 NEAR = {"chest_xray": {"CR", "DX"}, "brain_flair": {"MR"}}
 
-pytestmark = [pytest.mark.slow, pytest.mark.real_data]
+pytestmark = [pytest.mark.slow, pytest.mark.real_data, pytest.mark.timeout(1800)]
 
 
 @pytest.fixture(scope="module")
