@@ -46,7 +46,10 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class EvidencePlan:
-    """What is compared, where it is kept, and how long `auto` may take."""
+    """What is compared, where it is kept, and how long `auto` may take.
+
+    `peers`: whether the cells of the reference hold the peers too, which take minutes each.
+    """
 
     cohorts: dict[str, Path]
     methods: tuple[str, ...]
@@ -54,6 +57,7 @@ class EvidencePlan:
     out: Path
     budget_s: float
     device: torch.device
+    peers: bool
 
     def list_cells(self) -> list[Cell]:
         """Give every cell; all cohorts and methods have their first seed before any has two."""
@@ -156,7 +160,8 @@ def _train(plan: EvidencePlan, cell: Cell, cohort: Cohort, out: Path) -> None:
 def _measure(plan: EvidencePlan, cell: Cell, cohort: Cohort, folder: Path) -> Record:
     detector = Detector.load(folder / "bundle", plan.device)
     windows = (POSITION,) if POSITION.column in cohort.columns else ()
-    options = EvaluationOptions(seed=cell.seed, windows=windows, peers=cell.method == REFERENCE)
+    peers = plan.peers and cell.method == REFERENCE
+    options = EvaluationOptions(seed=cell.seed, windows=windows, peers=peers)
     evaluation = evaluate_detector(detector, cohort, options, lambda: None)
     write_report(evaluation, detector, folder / "report")
     card = (folder / "bundle" / CARD).read_text(encoding="utf-8")

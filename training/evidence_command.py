@@ -53,6 +53,9 @@ def evidence(
         list[str] | None, typer.Option(help="Only this subfolder. May be repeated.")
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Of each method.")] = 3,
+    peers: Annotated[
+        bool, typer.Option(help="Fit the peers too, minutes for each seed of the default.")
+    ] = True,
     page_only: Annotated[
         bool, typer.Option("--page-only", help="Run no cell: draw what is there.")
     ] = False,
@@ -77,7 +80,7 @@ def evidence(
     for name in methods:
         if name != AUTO:
             find_recipe(name)
-    plan = EvidencePlan(chosen, methods, seeds, out, 60.0 * budget, choose_device(device))
+    plan = EvidencePlan(chosen, methods, seeds, out, 60.0 * budget, choose_device(device), peers)
     console = Console(highlight=False, soft_wrap=True)
     wanted = plan.list_cells()
     if not page_only:

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 from datetime import UTC, datetime
 
@@ -38,6 +39,7 @@ def filled(tmp_path_factory):
         out=folder / "out",
         budget_s=60.0,
         device=torch.device("cpu"),
+        peers=True,
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(evidence, "find_recipe", lambda _: make_tiny_recipe())
@@ -77,7 +79,7 @@ def test_a_record_tells_cost_and_failures(filled):
 
 def test_all_methods_have_their_first_seed_before_any_has_two(filled):
     plan, _ = filled
-    wide = EvidencePlan(plan.cohorts, ("default", "vae"), 2, plan.out, 1.0, torch.device("cpu"))
+    wide = dataclasses.replace(plan, methods=("default", "vae"), seeds=2)
 
     assert [(cell.method, cell.seed) for cell in wide.list_cells()] == [
         ("default", 0), ("vae", 0), ("default", 1), ("vae", 1),
