@@ -131,10 +131,14 @@ class _Search:
             else:
                 self.untried.append(candidate.name)
         best = max(self.trials, key=lambda trial: trial.separation)
-        if best is not default and self._has_time(SECOND_SHARE, trials=2):
-            default = self._try(self.candidates[0], SECOND_SHARE)
-            best = self._try(self._find(best.name), SECOND_SHARE)
-        return self._conclude(default, best)
+        if best is default:
+            return self._conclude(default, default)
+        if not self._has_time(SECOND_SHARE, trials=2):
+            # After so short a training a lead means little.
+            self.untried.append(f"{best.name} for longer")
+            return self._conclude(default, default)
+        default = self._try(self.candidates[0], SECOND_SHARE)
+        return self._conclude(default, self._try(self._find(best.name), SECOND_SHARE))
 
     def _conclude(self, default: Trial, best: Trial) -> Choice:
         lead = best.separation - default.separation

@@ -107,6 +107,15 @@ def test_without_time_the_default_is_trained_for_as_long_as_there_is(cohort, tmp
     assert choice.describe()["not tried for want of time"] == "other"
 
 
+def test_a_lead_in_the_first_round_alone_is_not_enough(cohort, tmp_path, separations):
+    separations |= {2: [0.6], 1: [0.9]}
+
+    choice = choose(cohort, tmp_path, budget_s=25.0)
+
+    assert choice.recipe.name == "auto_default"
+    assert choice.untried == ("other for longer",)
+
+
 def test_a_search_that_was_killed_goes_on_with_its_trials(cohort, tmp_path, separations):
     separations |= {2: [0.6, 0.6], 1: [0.8, 0.7]}
     first = choose(cohort, tmp_path)
