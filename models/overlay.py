@@ -4,6 +4,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from models.decoding.scan import DecodedScan
+
+# A scan that proposes no window is shown between these percentiles.
+_PERCENTILES = (0.5, 99.5)
+_SAMPLED_PX = 1_000_000
 # Multiples of the pixel threshold that the colours span; above the last the colour stays.
 COLOR_RANGE = (1.0, 4.0)
 # Anchors of the table, from just above the threshold to the top: red, green, blue, 0..255. A
@@ -25,6 +30,20 @@ COLOR_TABLE: NDArray[np.uint8] = np.stack(
     ],
     axis=1,
 ).astype(np.uint8)
+
+
+def choose_window(scan: DecodedScan) -> tuple[float, float]:
+    """Give the real values drawn black and white: the file's first window, else percentiles."""
+    if scan.voi_windows:
+        window = scan.voi_windows[0]
+        return window.center - window.width / 2, window.center + window.width / 2
+    flat = scan.pixels.reshape(-1)
+    sample = flat[:: max(1, flat.size // _SAMPLED_PX)]
+    finite = sample[np.isfinite(sample)]
+    if not finite.size:
+        return 0.0, 1.0
+    low, high = np.percentile(finite, _PERCENTILES)
+    return float(low), float(high)
 
 
 def draw_overlay(

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from models.detector import Finding
-from models.overlay import draw_overlay, draw_pixels
+from models.overlay import choose_window, draw_overlay, draw_pixels
 from models.pipeline import ScoredScan
 
 OPACITY = 0.7
@@ -28,7 +28,7 @@ def draw_finding(scored: ScoredScan) -> NDArray[np.uint8]:
     """
     index = int(np.argmax(scored.slice_scores))
     pixels = scored.measured.scan.pixels[index]
-    window = scored.measured.normalized.window
+    window = choose_window(scored.measured.scan)
     error_map = scored.restore_error_map()[index]
     panels = [
         draw_pixels(pixels, window),

@@ -8,11 +8,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from models.decoding.scan import DecodedScan
-from models.overlay import draw_overlay, draw_pixels
+from models.overlay import choose_window, draw_overlay, draw_pixels
 
-# A scan that proposes no window is shown between these percentiles.
-_PERCENTILES = (0.5, 99.5)
-_SAMPLED_PX = 1_000_000
 _FAST = 1
 
 
@@ -24,20 +21,6 @@ class PictureOrder:
     size_px: int | None
     opacity: float
     has_outline: bool
-
-
-def choose_window(scan: DecodedScan) -> tuple[float, float]:
-    """Give the real values drawn black and white: the file's first window, else percentiles."""
-    if scan.voi_windows:
-        window = scan.voi_windows[0]
-        return window.center - window.width / 2, window.center + window.width / 2
-    flat = scan.pixels.reshape(-1)
-    sample = flat[:: max(1, flat.size // _SAMPLED_PX)]
-    finite = sample[np.isfinite(sample)]
-    if not finite.size:
-        return 0.0, 1.0
-    low, high = np.percentile(finite, _PERCENTILES)
-    return float(low), float(high)
 
 
 def draw_preview(scan: DecodedScan, order: PictureOrder) -> bytes:

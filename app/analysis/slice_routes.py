@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
 from app.analysis.maps import unpack_slice
-from app.analysis.pictures import choose_window
 from app.analysis.routes import TheViewing, Viewing
 from app.analysis.sides import SideMarks, find_sides
 from app.analysis.volumes import write_slice
@@ -19,6 +18,7 @@ from app.cases.tables import FindingRow
 from app.error_handlers import describe_errors
 from app.errors import InvalidRequest
 from models.decoding.scan import DecodedScan
+from models.overlay import choose_window
 
 router = APIRouter(prefix="/api/v1/cases/{case_id}", tags=["cases"])
 

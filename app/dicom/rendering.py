@@ -7,12 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from app.analysis.pictures import choose_window
 from app.dicom.errors import FrameNotFound
 from app.dicom.frames import read_colors
 from app.dicom.retrieval import ObjectReader
 from app.dicom.tables import DicomInstanceRow
-from models.overlay import draw_pixels
+from models.overlay import choose_window, draw_pixels
 
 JPEG, PNG = "image/jpeg", "image/png"
 _KINDS = {JPEG: "JPEG", PNG: "PNG"}

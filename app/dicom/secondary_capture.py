@@ -9,11 +9,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from pydicom.dataset import Dataset
 
-from app.analysis.pictures import choose_window
 from app.dicom.report_facts import WARNING, ReportedFinding, ReportKind, ReportOrder
 from app.dicom.report_objects import finish_report, name_report
 from app.dicom.report_sources import UTF8, copy_patient, format_number, refer_to
-from models.overlay import draw_overlay, draw_pixels
+from models.overlay import choose_window, draw_overlay, draw_pixels
 
 # Small scans are drawn larger, so that the words can be read.
 _LEAST_SIDE_PX = 512

@@ -55,7 +55,8 @@ def show_progress(_caller: CanReadCases, case_id: UUID, pages: ThePages) -> Resp
     """Tell a page that waits when its case is scored or set aside."""
     with pages.storage.database.reading() as session:
         state = CaseRepository(session).get_case(case_id).state
-    headers = {} if state == CaseState.QUEUED else {"HX-Refresh": "true"}
+    is_waiting = state in {CaseState.QUEUED, CaseState.RECEIVING}
+    headers = {} if is_waiting else {"HX-Refresh": "true"}
     return Response(status_code=HTTPStatus.NO_CONTENT, headers=headers)
 
 

@@ -104,7 +104,7 @@ def build_line(row: CaseRow, filters: Mapping[str, str], now: datetime) -> CaseL
         id=row.id,
         address=link_case(row.id, filters),
         who=tell_name(row.patient_name) or row.patient_id or "No name",
-        who_id=row.patient_id or "no id" if tell_name(row.patient_name) else "no name",
+        who_id=_tell_id(row),
         scan=_tell_scan(row),
         description=row.description or "",
         place=" · ".join(part for part in (row.site, row.sender_name) if part),
@@ -127,6 +127,12 @@ def link_page(path: str, filters: Mapping[str, str]) -> str:
     """Give the address of a page with its filters."""
     query = urlencode({name: value for name, value in filters.items() if value})
     return f"{path}?{query}" if query else path
+
+
+def _tell_id(row: CaseRow) -> str:
+    """Give the id beside a name; where the id stands in the name's place, say so."""
+    is_in_place = row.patient_id and not tell_name(row.patient_name)
+    return "no name" if is_in_place else row.patient_id or "no id"
 
 
 def _tell_scan(row: CaseRow) -> str:

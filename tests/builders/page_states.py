@@ -94,10 +94,14 @@ def _build_series() -> bytes:
 
 def _add_unscored(site: Site) -> dict[str, str]:
     """Add a case that is still coming in, and one that was set aside."""
-    access = site.service.state.access
+    access, content = (
+        site.service.state.access,
+        encode_picture(draw_scan(980, has_lesion=False), "png"),
+    )
+    site.service.state.storage.blobs.write(content)
     with access.database.transaction() as session:
         now = access.clock.now()
-        waiting = build_case(session, now, b"comes", state=CaseState.RECEIVING, site="North")
+        waiting = build_case(session, now, content, state=CaseState.RECEIVING, site="North")
         broken = build_case(session, now, b"broken", state=CaseState.QUEUED, site="North")
         quarantine_case(session, broken.id, "corrupt_scan", now)
         return {"waiting": f"/cases/{waiting.id}", "set aside": f"/cases/{broken.id}"}

@@ -116,7 +116,7 @@ def open_context(
     context = browser.new_context(
         base_url=site.address, **({"viewport": SCREEN, "color_scheme": "dark"} | options)
     )
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(60_000)
     if token is not None:
         context.add_cookies([{"name": "aegle_session", "value": token, "url": site.address}])
     return context

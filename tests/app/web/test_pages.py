@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, Page, Route, expect
 
 from app.auth.service import prepare_setup
 from tests.app.web.conftest import MARKUP
+from tests.builders.dicom import AXIAL, build_dicom, make_ramp
 from tests.builders.evaluations import draw_scan
 from tests.builders.pictures import encode_picture
 from tests.builders.services import make_settings
@@ -120,6 +121,33 @@ def test_a_folder_with_a_broken_file_gets_a_verdict_for_each_file(page: Page, tm
     assert "Refused" in broken
     others = [row for row in rows if "broken.png" not in row]
     assert all(re.search("Typical|Anomalous|Indeterminate", row) for row in others)
+
+
+def test_a_folder_with_a_series_and_a_broken_slice_gets_an_outcome_for_each_file(
+    page: Page, tmp_path: Path
+):
+    folder = tmp_path / "series"
+    folder.mkdir()
+    for number in range(4):
+        place = {"ImageOrientationPatient": AXIAL, "ImagePositionPatient": [0.0, 0.0, 3.0 * number]}
+        picture = draw_scan(740 + number, has_lesion=False).astype(np.uint16)
+        content = build_dicom(picture, PixelSpacing=[1.0, 1.0], **place)
+        (folder / f"slice{number}.dcm").write_bytes(content)
+    other = build_dicom(make_ramp(40, 40), SeriesInstanceUID="1.2.3.4.5")
+    (folder / "broken.dcm").write_bytes(other[: len(other) // 2])
+    page.goto("/upload")
+
+    page.set_input_files("input[webkitdirectory]", folder)
+
+    expect(page.locator("[data-progress]")).to_have_text("All 5 files settled.", timeout=60_000)
+    rows = page.locator("[data-files] tbody tr").all_inner_texts()
+    broken = next(row for row in rows if "broken.dcm" in row)
+    assert re.search("Refused|set aside", broken)
+    others = [row for row in rows if "broken.dcm" not in row]
+    assert len(others) == 4
+    assert all(re.search("Typical|Anomalous|Indeterminate", row) for row in others)
+    links = page.locator("[data-files] tr:not(.refused) a")
+    assert len(set(links.evaluate_all("all => all.map(link => link.href)"))) == 1
 
 
 def test_leaving_during_an_upload_is_warned_of(page: Page, tmp_path: Path):

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
+from scipy import ndimage
 
+from models.overlay import OUTLINE_COLOR
 from tests.builders.dicom import AXIAL, build_dicom, make_ramp
 from tests.builders.pictures import build_zip
 from tests.builders.sites import Site, await_viewer
@@ -18,8 +20,13 @@ COLOR_TOLERANCE = 6
 
 @pytest.fixture
 def flagged(site: Site) -> str:
-    cases = site.client.get("/api/v1/cases", params={"verdict": "anomalous"}).json()["items"]
-    return next(case["id"] for case in cases if case["modality"] is None)
+    """A flagged picture with a region, so that there is something to draw."""
+    query = {"verdict": "anomalous", "sort": "score"}
+    for case in site.client.get("/api/v1/cases", params=query).json()["items"]:
+        finding = site.client.get(f"/api/v1/cases/{case['id']}").json()["finding"]
+        if case["patient_id"].startswith("P") and finding["regions"]:
+            return str(case["id"])
+    raise LookupError("no flagged case with a region")
 
 
 def _read_png(content: bytes) -> np.ndarray:
@@ -76,6 +83,42 @@ def test_the_value_under_the_cursor_is_the_scans(page: Page, site: Site, flagged
         row, column, *values = (float(part) for part in told)
         true = [volumes[name][int(row), int(column)] for name in volumes]
         np.testing.assert_allclose(values, true, rtol=1e-3, atol=1e-3)
+
+
+def test_values_of_a_computed_tomography_are_told_in_hounsfield_units(page: Page, site: Site):
+    stored = (make_ramp(40, 40) * 2).astype(np.uint16)
+    content = build_dicom(stored, RescaleSlope=2, RescaleIntercept=-1024, RescaleType="HU")
+    case = site.send(content)["id"]
+    page.goto(f"/cases/{case}")
+    await_viewer(page)
+    box = page.locator("[data-pane=scan] canvas").bounding_box()
+    assert box is not None
+    readout = page.locator("[data-readout=value]")
+
+    for across, down in ((0.5, 0.5), (0.3, 0.2), (0.7, 0.9)):
+        page.mouse.move(box["x"] + across * box["width"], box["y"] + down * box["height"])
+        expect(readout).to_contain_text("HU")
+        found = re.match(r"row (\d+), column (\d+) · (-?\d+) HU", readout.inner_text())
+        assert found is not None, readout.inner_text()
+        row, column, value = map(int, found.groups())
+        assert value == 2 * int(stored[row, column]) - 1024
+
+
+def test_the_outline_is_within_a_pixel_of_the_mask(page: Page, site: Site, flagged: str):
+    answer = site.client.get(f"/api/v1/cases/{flagged}/error_map?format=npy")
+    mask = np.load(io.BytesIO(answer.content))[0] > 1.0
+    border = mask & ~ndimage.binary_erosion(mask)
+    page.goto(f"/cases/{flagged}")
+    await_viewer(page)
+    page.evaluate("for (const x of document.querySelectorAll('figcaption, .side')) x.hidden = true")
+    page.wait_for_timeout(300)
+
+    shown = _grab(page, mask.shape)
+
+    outline = np.abs(shown - OUTLINE_COLOR.astype(np.int16)).max(axis=-1) < 40
+    assert border.any()
+    assert ndimage.distance_transform_edt(~border)[outline].max() <= 1.0
+    assert ndimage.distance_transform_edt(~outline)[border].max() <= 1.0
 
 
 def test_keys_hide_the_overlay_and_change_window_and_layout(page: Page, flagged: str):
