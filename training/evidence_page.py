@@ -15,17 +15,17 @@ HEAD = """\
 # Evidence
 
 Written by `make evidence` on {date}; no figure on this page was typed. A cell is one training and
-its measurement on the cohort's test split. Where a row has several seeds it gives mean ± standard
-deviation over them; in brackets stand the ends of the 95 % bootstrap intervals over patients,
-averaged over the seeds. Sensitivity is that at 95 % specificity. Pixel figures are those of
-abnormal slices, on the network's grid; AUPRO runs up to 30 % false alarms. Times are wall time on
-whatever else the machine did, with so many threads as stand there; milliseconds are those of a
-scan with its decoding. Baselines and peers are fitted on the same fit fold and scored on the same
-road (foreground, erosion, median) as the method `{reference}`; peers stand under their name with
-`own` (features of the method's own network) or `frozen` (EfficientNet-Lite0) features, and take
-the hottest 1 % of their map, or with `mean` the whole body. Reports with the worst false alarms
-and misses in pictures lie beside the cells (`report/report.html`); they are made from data that
-stay out of this repository.
+its measurement on the cohort's test split; a bundle that lay in its cell already was measured as
+it was. Where a row has several seeds it gives mean ± standard deviation over them; in brackets
+stand the ends of the 95 % bootstrap intervals over patients, averaged over the seeds. Sensitivity
+is that at 95 % specificity. Pixel figures are those of abnormal slices, on the network's grid;
+AUPRO runs up to 30 % false alarms. Times are wall time on whatever else the machine did, with so
+many threads as stand there; milliseconds are those of a scan with its decoding. Baselines and
+peers are fitted on the same fit fold and scored on the same road (foreground, erosion, median) as
+the method `{reference}`; peers stand under their name with `own` (features of the method's own
+network) or `frozen` (EfficientNet-Lite0) features, and take the hottest 1 % of their map, or with
+`mean` the whole body. Reports with the worst false alarms and misses in pictures lie beside the
+cells (`report/report.html`); they are made from data that stay out of this repository.
 """
 
 
@@ -51,7 +51,7 @@ def build_page(records: Sequence[Record], wanted: Sequence[Cell], date: datetime
     parts = [HEAD.format(date=date.date().isoformat(), reference=REFERENCE)]
     for cohort in dict.fromkeys(record.cohort for record in records):
         own = [record for record in records if record.cohort == cohort]
-        parts.append(f"## {cohort}\n\n{_describe_cohort(own[0])}")
+        parts.append(f"## {cohort}\n\n{_describe_cohort(own[0])}\n")
         parts += [_draw_main(own), _draw_heads(own), _draw_alarms(own), _draw_searches(own)]
     parts += [_draw_bars(records), _tell_missing(records, wanted)]
     return "\n".join(part for part in parts if part)
