@@ -92,6 +92,12 @@ class Record(Spec):
         measured = self.training.get("seconds, measurement", "0")
         return sum(float(text) for text in told) - float(measured)
 
+    @property
+    def seconds_a_slice(self) -> float:
+        """Wall time of scoring, decoding included, by slice where scans are volumes."""
+        total_s = float(self.summary["seconds_per_scan"]) * int(self.summary["counts"]["scans"])
+        return total_s / int(self.summary["n"])
+
     def look_up(self, *path: str) -> float | None:
         """Give a number of the summary; None where it is not there or not defined."""
         found: Any = self.summary

@@ -20,7 +20,7 @@ it was. Where a row has several seeds it gives mean ± standard deviation over t
 stand the ends of the 95 % bootstrap intervals over patients, averaged over the seeds. Sensitivity
 is that at 95 % specificity. Pixel figures are those of abnormal slices, on the network's grid;
 AUPRO runs up to 30 % false alarms. Times are wall time on whatever else the machine did, with so
-many threads as stand there; milliseconds are those of a scan with its decoding. Baselines and
+many threads as stand there; milliseconds are those of a slice with its decoding. Baselines and
 peers are fitted on the same fit fold and scored on the same road (foreground, erosion, median) as
 the method `{reference}`; peers stand under their name with `own` (features of the method's own
 network) or `frozen` (EfficientNet-Lite0) features, and take the hottest 1 % of their map, or with
@@ -86,7 +86,7 @@ def _draw_main(records: Sequence[Record]) -> str:
     has_pixels = any(record.summary["pixel"]["masked_slices"] for record in records)
     head = ["", "seeds", "AUROC", "sensitivity", *(f"AUROC in {name}" for name in windows)]
     head += ["pixel AP", "best Dice", "AUPRO"] if has_pixels else []
-    head += ["parameters", "training", "ms a scan"]
+    head += ["parameters", "training", "ms a slice"]
     lines = []
     for row in rows:
         line = [row.name, str(len(row.image)), _spread(row.image, "auroc")]
@@ -112,10 +112,10 @@ def _list_methods(records: Sequence[Record]) -> Iterator[Row]:
 
 def _tell_cost(records: Sequence[Record]) -> tuple[str, str, str]:
     minutes = mean(record.training_s for record in records) / MINUTE_S
-    scan_ms = 1000 * mean(record.summary["seconds_per_scan"] for record in records)
+    slice_ms = 1000 * mean(record.seconds_a_slice for record in records)
     threads = max(record.threads for record in records)
     parameters = f"{mean(record.parameters for record in records) / 1e6:.2f} M"
-    return parameters, f"{minutes:.0f} min, {threads} thread(s)", f"{scan_ms:.0f}"
+    return parameters, f"{minutes:.0f} min, {threads} thread(s)", f"{slice_ms:.0f}"
 
 
 def _list_baselines(records: Sequence[Record]) -> Iterator[Row]:

@@ -18,7 +18,9 @@ def make_record(*, cohort="chest_xray", method="auto", seed=0, auroc=0.9, second
         "windows": {"position:0.45:0.65": {"auroc": 0.91}},
         "baselines": baselines,
         "false_alarm": {"is_within_expected": inside},
-        "seconds_per_scan": 0.04,
+        "seconds_per_scan": 0.4,
+        "counts": {"scans": 10},
+        "n": 100,
     }
     return Record(
         cohort=cohort, method=method, seed=seed, measured_at=datetime(2026, 1, 1, tzinfo=UTC),
@@ -67,6 +69,10 @@ def test_a_ceiling_is_met_below_it():
     assert find([make_record(seconds=60)], "minutes of training").found == pytest.approx(1.0)
     assert find([make_record(seconds=60)], "minutes of training").is_met
     assert not find([make_record(seconds=6000)], "minutes of training").is_met
+
+
+def test_speed_is_that_of_slices():
+    assert find([make_record()], "slices a second, decoding included").found == pytest.approx(25.0)
 
 
 def test_one_seed_outside_the_promise_misses_the_bar():
