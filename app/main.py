@@ -72,7 +72,9 @@ from app.webhooks.tasks import Messenger
 _LOG = logging.getLogger(__name__)
 SHUTDOWN_S = 50.0
 _HOUSE_WAIT_S = 5.0
+# Routes are tried in this order: first what comes most.
 ROUTERS = (
+    stow_router,
     access_router,
     administration_router,
     trail_router,
@@ -87,7 +89,6 @@ ROUTERS = (
     push_router,
     jobs_router,
     monitoring_router,
-    stow_router,
     health_router,
 )
 UPLOADS = ("/api/v1/scans", "/api/v1/bundles", "/dicom-web")

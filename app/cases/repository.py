@@ -1,6 +1,6 @@
 """Queries of cases."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
@@ -35,8 +35,8 @@ from app.errors import CaseNotFound, FindingNotFound, ReviewNotFound
 AnyRow = UploadRow | CaseRow | InstanceRow | FindingRow | ReviewRow
 
 # Built once: every DICOM object runs them.
-_FIND_UPLOAD = select(UploadRow.id).where(
-    UploadRow.sender == bindparam("sender"), UploadRow.sha256 == bindparam("sha256")
+_FIND_UPLOADS = select(UploadRow.sender, UploadRow.sha256, UploadRow.id).where(
+    UploadRow.sha256.in_(bindparam("digests", expanding=True))
 )
 _INSERT_UPLOAD = insert(UploadRow)
 
@@ -64,23 +64,25 @@ class CaseRepository:
         query = select(UploadRow).where(UploadRow.sender == sender, UploadRow.sent_sha256 == sha256)
         return self.find_upload(sender, sha256) or self.session.scalar(query)
 
-    def find_upload_id(self, sender: str, sha256: str) -> UUID | None:
-        """Find the id of what a sender handed in before."""
-        values = {"sender": sender, "sha256": sha256}
-        found: UUID | None = self.session.connection().scalar(_FIND_UPLOAD, values)
-        return found
+    def find_upload_ids(self, digests: Sequence[str]) -> dict[tuple[str, str], UUID]:
+        """Find the ids of what was handed in before, by sender and digest."""
+        found = self.session.connection().execute(_FIND_UPLOADS, {"digests": digests})
+        return {(sender, sha256): upload_id for sender, sha256, upload_id in found}
 
-    def insert_upload(self, upload_id: UUID, new: NewUpload, at: datetime) -> UUID:
-        """Insert an upload that came without a key."""
-        values = {
-            "id": upload_id,
-            "sender": new.sender,
-            "sha256": new.sha256,
-            "size_bytes": new.size_bytes,
-            "received_at": at,
-        }
-        self.session.connection().execute(_INSERT_UPLOAD, values)
-        return upload_id
+    def insert_uploads(self, uploads: Mapping[UUID, NewUpload], at: datetime) -> None:
+        """Insert uploads that came without a key, under these ids."""
+        values = [
+            {
+                "id": upload_id,
+                "sender": new.sender,
+                "sha256": new.sha256,
+                "size_bytes": new.size_bytes,
+                "received_at": at,
+            }
+            for upload_id, new in uploads.items()
+        ]
+        if values:
+            self.session.connection().execute(_INSERT_UPLOAD, values)
 
     def find_upload_by_key(self, sender: str, idempotency_key: str) -> UploadRow | None:
         """Find what a sender handed in before, by the key sent along."""

@@ -4,6 +4,7 @@ Nothing here commits; each function may run twice with the same outcome where a 
 make it run twice.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
 from uuid import UUID
@@ -56,11 +57,18 @@ def keep_upload(session: Session, new: NewUpload, at: datetime) -> tuple[UploadR
     return row, True
 
 
-def keep_bare_upload(session: Session, new: NewUpload, at: datetime) -> UUID:
-    """Give the id of an upload without idempotency key; the same bytes are one upload."""
+def keep_bare_uploads(session: Session, new: Sequence[NewUpload], at: datetime) -> list[UUID]:
+    """Give the ids of uploads without idempotency key; the same bytes are one of a sender."""
     repository = CaseRepository(session)
-    known = repository.find_upload_id(new.sender, new.sha256)
-    return known or repository.insert_upload(draw_id(at), new, at)
+    known = repository.find_upload_ids([each.sha256 for each in new])
+    ids = [known.get((each.sender, each.sha256)) or draw_id(at) for each in new]
+    missing = {
+        upload_id: each
+        for upload_id, each in zip(ids, new, strict=True)
+        if (each.sender, each.sha256) not in known
+    }
+    repository.insert_uploads(missing, at)
+    return ids
 
 
 def open_case(session: Session, new: NewCase, at: datetime) -> CaseRow:

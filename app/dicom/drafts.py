@@ -51,7 +51,7 @@ class ObjectDraft:
         if self._head is None:
             self.blob.write(chunk)
             return
-        self._head += chunk
+        self._head = self._head + chunk if self._head else chunk
         if len(self._head) >= _HEAD_BYTES:
             self._write_head()
 
@@ -65,9 +65,11 @@ class ObjectDraft:
         head, self._head = self._head or b"", None
         self.has_meta = has_meta_information(head)
         if head[len(_PREAMBLE) : _HEAD_BYTES] == _PREFIX:
-            head = _PREAMBLE + head[len(_PREAMBLE) :]
-        elif self.has_meta:
-            head = _PREAMBLE + _PREFIX + head
+            self.blob.write(_PREAMBLE)
+            self.blob.write(memoryview(head)[len(_PREAMBLE) :])
+            return
+        if self.has_meta:
+            self.blob.write(_PREAMBLE + _PREFIX)
         self.blob.write(head)
 
 

@@ -24,8 +24,9 @@ from pynetdicom.transport import AssociationSocket, ThreadedAssociationServer
 
 from app.auth.permissions import Principal
 from app.cases.states import Channel
+from app.dicom.indexing import Delivery
 from app.dicom.receipts import PROCESSING_FAILURE, describe_failure
-from app.dicom.receiving import Delivery, Receiver
+from app.dicom.receiving import Receiver
 from app.dicom.sockets import close_sockets_always
 from app.dicom.sop_classes import STORAGE_CLASSES, TRANSFER_SYNTAXES
 from models.errors import AegleError

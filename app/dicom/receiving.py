@@ -5,33 +5,27 @@ its series becomes a case. Pixels are not decoded here; what cannot be decoded i
 case is scored.
 """
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
-from uuid import UUID
 
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app.auth.permissions import Principal
-from app.cases.orders import NewCase, NewUpload
-from app.cases.service import keep_bare_upload, open_case
-from app.cases.states import CaseState, Channel
+from app.cases.states import Channel
 from app.clock import Clock
 from app.dicom.deidentify import IntakeCleaner
 from app.dicom.drafts import ObjectDraft, add_meta
 from app.dicom.header import ObjectHeader
+from app.dicom.indexing import Arrival, Delivery, FoundObject, Indexer
 from app.dicom.readers import HeaderReaders
 from app.dicom.receipts import ObjectReceipt, describe_failure
-from app.dicom.repository import DicomRepository, SeriesPlace
-from app.dicom.sameness import is_same_object
-from app.dicom.sop_classes import SCAN_CLASSES, STORAGE_CLASSES, TRANSFER_SYNTAXES
-from app.dicom.tables import DicomInstanceRow, DicomSeriesRow, DicomStudyRow
+from app.dicom.sop_classes import STORAGE_CLASSES, TRANSFER_SYNTAXES
 from app.errors import (
     BlobNotFound,
     DatabaseUnavailable,
-    DuplicateObject,
     MismatchedClass,
     MismatchedStudy,
     ObjectNotUnderstood,
@@ -39,49 +33,16 @@ from app.errors import (
     UnsupportedClass,
     UnsupportedSyntax,
 )
-from app.intake.facts import merge_facts
-from app.intake.schemas import UploadFields
 from app.storage.blobs import StoredBlob
-from app.storage.grouping import GroupedWriter
-from app.storage.identifiers import draw_id
+from app.storage.grouping import BatchWriter
 from app.storage.opening import Storage
-from app.storage.service import register_blob
 from models.errors import AegleError
 
 _TRIES = 3
 _FLUSHERS = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """Who sends, which way, and into which study when only one is allowed.
-
-    `is_ours` says that it is a result of ours, which names nobody that its scan does not name.
-    """
-
-    sender: Principal
-    channel: Channel
-    study_uid: str | None = None
-    is_ours: bool = False
-
-
 _ANYBODY = Delivery(Principal("", "", frozenset()), Channel.DICOMWEB)
-
-
-@dataclass(frozen=True, slots=True)
-class FoundObject:
-    """An object that may be taken in; all four UIDs are there."""
-
-    header: ObjectHeader
-    study_uid: str
-    series_uid: str
-    sop_class_uid: str
-    sop_uid: str
-
-    @property
-    def is_scan(self) -> bool:
-        """It is to be scored."""
-        return self.sop_class_uid in SCAN_CLASSES and bool(self.header.rows and self.header.columns)
 
 
 class Receiver:
@@ -101,7 +62,7 @@ class Receiver:
         self.cleaner = cleaner
         self._clock = clock
         self._quiet = timedelta(seconds=quiet_s)
-        self._writer = GroupedWriter(storage.database)
+        self._writer = BatchWriter(storage.database, self._insert)
         self._flushers = ThreadPoolExecutor(_FLUSHERS, thread_name_prefix="flusher")
 
     def draft(self) -> ObjectDraft:
@@ -125,7 +86,7 @@ class Receiver:
                 blob = self.keep_bytes(draft, path, header)
             else:
                 found, blob = self._keep_clean(path, draft.blob.size_bytes, self.cleaner)
-            self._keep(found, blob, delivery)
+            self._keep(Arrival(found, blob, delivery))
         except AegleError as error:
             return _build_receipt(header, error)
         return _build_receipt(header, None, is_renamed=found.header is not header)
@@ -167,40 +128,20 @@ class Receiver:
         with add_meta(self.storage.blobs, path, header) as whole:
             return whole.keep()
 
-    def _keep(self, found: FoundObject, blob: StoredBlob, delivery: Delivery) -> None:
+    def _keep(self, arrival: Arrival) -> None:
         """Commit an object; a race with the collector or with the same object is run again."""
         for last in (False,) * (_TRIES - 1) + (True,):
             try:
-                self._writer.run(lambda session: self._insert(session, found, blob, delivery))
+                self._writer.run(arrival)
             except (BlobNotFound, IntegrityError, DatabaseUnavailable):
                 if last:
                     raise
             else:
                 return
 
-    def _insert(
-        self, session: Session, found: FoundObject, blob: StoredBlob, delivery: Delivery
-    ) -> None:
-        at = self._clock.now()
-        repository = DicomRepository(session)
-        known = repository.find_sha256(found.sop_uid)
-        if known is not None:
-            if not is_same_object(self.storage.blobs, known, blob.sha256):
-                raise DuplicateObject
-            return
-        register_blob(session, self.storage.blobs, blob, at)
-        new = NewUpload(delivery.sender.id, blob.sha256, blob.size_bytes)
-        upload_id = keep_bare_upload(session, new, at)
-        study, series = build_study(found, at), build_series(found, delivery, at)
-        place = repository.keep_series(study, series)
-        if found.is_scan and place.case_id is None:
-            caseless = repository.lock_caseless(place.id)
-            if caseless is not None:
-                caseless.case_id = open_case(session, _build_case(found, delivery), at).id
-                session.flush()
-        repository.add_instance(build_instance(found, blob, place, upload_id, at))
-        if found.is_scan:
-            repository.await_more(place.id, at + self._quiet, self._quiet)
+    def _insert(self, session: Session, arrivals: Sequence[Arrival]) -> Sequence[None]:
+        Indexer(session, self.storage.blobs, self._clock.now(), self._quiet).add(arrivals)
+        return [None] * len(arrivals)
 
 
 def check_header(header: ObjectHeader, delivery: Delivery, *, has_meta: bool) -> FoundObject:
@@ -249,71 +190,4 @@ def _build_receipt(
         names.sop_uid,
         failure,
         is_renamed=is_renamed,
-    )
-
-
-def _build_case(found: FoundObject, delivery: Delivery) -> NewCase:
-    facts = merge_facts(found.header.identity, UploadFields(), None)
-    sender = delivery.sender
-    return NewCase(sender.id, sender.name, delivery.channel, facts, CaseState.RECEIVING)
-
-
-def build_study(found: FoundObject, at: datetime) -> DicomStudyRow:
-    """Give the row of an object's study."""
-    names = found.header.identity
-    return DicomStudyRow(
-        study_uid=found.study_uid,
-        patient_id=names.patient_id,
-        patient_name=names.patient_name,
-        accession=names.accession,
-        description=names.description,
-        study_date=found.header.study_date,
-        study_time=found.header.study_time,
-        attributes=found.header.study_attributes,
-        received_at=at,
-    )
-
-
-def build_series(found: FoundObject, delivery: Delivery, at: datetime) -> DicomSeriesRow:
-    """Give the row of an object's series."""
-    names = found.header.identity
-    return DicomSeriesRow(
-        id=draw_id(at),
-        study_uid=found.study_uid,
-        series_uid=found.series_uid,
-        modality=names.modality,
-        body_part=names.body_part,
-        number=found.header.series_number,
-        sender=delivery.sender.id,
-        sender_name=delivery.sender.name,
-        channel=delivery.channel,
-        attributes=found.header.series_attributes,
-        received_at=at,
-    )
-
-
-def build_instance(
-    found: FoundObject, blob: StoredBlob, series: SeriesPlace, upload_id: UUID, at: datetime
-) -> DicomInstanceRow:
-    """Give the row of an object; it belongs to no case yet."""
-    header = found.header
-    return DicomInstanceRow(
-        id=draw_id(at),
-        series_id=series.id,
-        study_uid=found.study_uid,
-        series_uid=found.series_uid,
-        sop_uid=found.sop_uid,
-        sop_class_uid=found.sop_class_uid,
-        transfer_syntax_uid=header.transfer_syntax_uid,
-        number=header.number,
-        rows=header.rows,
-        columns=header.columns,
-        frame_count=header.frame_count,
-        is_scan=found.is_scan,
-        slice_header=header.slice_header if found.is_scan else None,
-        sha256=blob.sha256,
-        size_bytes=blob.size_bytes,
-        upload_id=upload_id,
-        attributes=header.attributes,
-        received_at=at,
     )

@@ -3,7 +3,8 @@
 from app.auth.permissions import Principal
 from app.cases.states import Channel
 from app.dicom.errors import NothingToTell
-from app.dicom.receiving import Delivery, Receiver
+from app.dicom.indexing import Delivery
+from app.dicom.receiving import Receiver
 from app.errors import StorageError
 
 OURSELVES = Principal("engine", "Aegle", frozenset())

@@ -1,6 +1,6 @@
 """Queries of the index of DICOM objects."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -14,7 +14,7 @@ from app.dicom.tables import DicomInstanceRow, DicomSeriesRow, DicomStudyRow
 _SLACK = timedelta(seconds=1)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class SeriesName:
     """What tells a series from all others."""
 
@@ -31,10 +31,9 @@ class SeriesPlace:
 
 
 # Built once: every object runs them, and building costs more than running.
-_INSTANCE_COLUMNS = tuple(column.name for column in DicomInstanceRow.__table__.columns)
 _ADD_INSTANCE = insert(DicomInstanceRow)
-_FIND_SHA256 = select(DicomInstanceRow.sha256).where(
-    DicomInstanceRow.sop_uid == bindparam("sop_uid")
+_FIND_DIGESTS = select(DicomInstanceRow.sop_uid, DicomInstanceRow.sha256).where(
+    DicomInstanceRow.sop_uid.in_(bindparam("sop_uids", expanding=True))
 )
 _FIND_PLACE = select(DicomSeriesRow.id, DicomSeriesRow.case_id).where(
     DicomSeriesRow.study_uid == bindparam("study_uid"),
@@ -63,25 +62,22 @@ class DicomRepository:
 
         Their attributes are those of their first instance.
         """
-        name = SeriesName(series.study_uid, series.series_uid)
-        found = self._find_place(name)
-        if found is None:
-            self._insert_once(study)
-            self._insert_once(series)
-            found = self._find_place(name)
+        self._insert_once(study)
+        self._insert_once(series)
+        found = self.find_place(SeriesName(series.study_uid, series.series_uid))
         return found or SeriesPlace(series.id, None)
 
-    def add_instance(self, row: DicomInstanceRow) -> None:
-        """Insert an instance."""
-        values = {name: getattr(row, name) for name in _INSTANCE_COLUMNS}
-        self.session.connection().execute(_ADD_INSTANCE, values)
+    def add_instances(self, rows: Sequence[Mapping[str, object]]) -> None:
+        """Insert instances, as the values of their columns."""
+        self.session.connection().execute(_ADD_INSTANCE, rows)
 
-    def find_sha256(self, sop_uid: str) -> str | None:
-        """Find the bytes of an instance by its UID."""
-        found = self.session.connection().scalar(_FIND_SHA256, {"sop_uid": sop_uid})
-        return None if found is None else str(found)
+    def find_digests(self, sop_uids: Sequence[str]) -> dict[str, str]:
+        """Find the bytes of instances by their UIDs."""
+        found = self.session.connection().execute(_FIND_DIGESTS, {"sop_uids": sop_uids})
+        return {row.sop_uid: row.sha256 for row in found}
 
-    def _find_place(self, name: SeriesName) -> SeriesPlace | None:
+    def find_place(self, name: SeriesName) -> SeriesPlace | None:
+        """Find a series, and the case that was opened for it."""
         values = {"study_uid": name.study_uid, "series_uid": name.series_uid}
         found = self.session.connection().execute(_FIND_PLACE, values).one_or_none()
         return None if found is None else SeriesPlace(*found)

@@ -3,8 +3,9 @@
 from starlette.concurrency import run_in_threadpool
 
 from app.dicom.drafts import ObjectDraft
+from app.dicom.indexing import Delivery
 from app.dicom.receipts import ObjectReceipt, describe_failure
-from app.dicom.receiving import Delivery, Receiver
+from app.dicom.receiving import Receiver
 from app.dicom.stow_body import DICOM, Event, Step
 from app.errors import CutObject, UnsupportedPart
 from app.storage.blobs import CHUNK_BYTES
@@ -18,14 +19,14 @@ class StowDesk:
 
     def __init__(self, receiver: Receiver, delivery: Delivery) -> None:
         self.receipts: list[ObjectReceipt] = []
-        self.is_closed = False
         self.has_bytes = False
         self._receiver = receiver
         self._delivery = delivery
-        self._is_open = False
+        self.is_open = False
         self._draft: ObjectDraft | None = None
         self._refusal: AegleError | None = None
-        self._held = bytearray()
+        self._held: list[bytes] = []
+        self._held_bytes = 0
 
     async def take(self, event: Event) -> None:
         """Take the next step of the message."""
@@ -38,7 +39,7 @@ class StowDesk:
 
     def finish(self, *, is_whole: bool) -> None:
         """Refuse what the end of the body has cut, be it a part or what should have followed."""
-        if self._is_open or (self.receipts and not is_whole):
+        if self.is_open or (self.receipts and not is_whole):
             self._refusal = CutObject()
             self.receipts.append(self._refuse())
 
@@ -49,7 +50,7 @@ class StowDesk:
             self._draft = None
 
     def _begin(self, media_type: bytes) -> None:
-        self._is_open = True
+        self.is_open = True
         self._refusal = None
         if media_type not in {b"", DICOM}:
             self._refusal = UnsupportedPart()
@@ -59,8 +60,9 @@ class StowDesk:
     async def _add(self, content: bytes) -> None:
         if self._refusal is not None:
             return
-        self._held += content
-        if len(self._held) >= CHUNK_BYTES:
+        self._held.append(content)
+        self._held_bytes += len(content)
+        if self._held_bytes >= CHUNK_BYTES:
             await run_in_threadpool(self._write)
 
     def _receive(self) -> ObjectReceipt:
@@ -75,12 +77,17 @@ class StowDesk:
     def _write(self) -> None:
         try:
             if self._draft is None:
-                self._receiver.storage.watermark.check(len(self._held))
+                if self.receipts:  # room for the first was asked for with that for the message
+                    self._receiver.storage.watermark.check(self._held_bytes)
                 self._draft = self._receiver.draft()
-            self._draft.write(bytes(self._held))
+            self._draft.write(b"".join(self._held))
         except AegleError as error:
             self._refusal = error
+        self._drop()
+
+    def _drop(self) -> None:
         self._held.clear()
+        self._held_bytes = 0
 
     def _refuse(self) -> ObjectReceipt:
         failure = describe_failure(self._refusal or CutObject())
@@ -89,5 +96,5 @@ class StowDesk:
 
     def _close(self) -> None:
         self.discard()
-        self._held.clear()
-        self._is_open = False
+        self._drop()
+        self.is_open = False

@@ -9,8 +9,9 @@ from starlette.concurrency import run_in_threadpool
 
 from app.auth.access import CanSendScans
 from app.cases.states import Channel
+from app.dicom.indexing import Delivery
 from app.dicom.places import Places
-from app.dicom.receiving import Delivery, Receiver
+from app.dicom.receiving import Receiver
 from app.dicom.repository import DicomRepository
 from app.dicom.stow_answer import RETRY_S, build_answer, choose_status
 from app.dicom.stow_body import Event, Step, open_message
@@ -51,7 +52,7 @@ class Completion(BaseModel):
     series: int = Field(description="How many of its series waited for more.", examples=[2])
 
 
-def get_receiver(request: Request) -> Receiver:
+async def get_receiver(request: Request) -> Receiver:
     """Give the receiver of the application that answers."""
     receiver: Receiver = request.app.state.receiver
     return receiver
@@ -115,7 +116,8 @@ async def _store(request: Request, receiver: Receiver, delivery: Delivery) -> JS
                 await desk.take(Event(Step.END))
             desk.finish(is_whole=message is None or message.is_whole)
         finally:
-            await run_in_threadpool(desk.discard)
+            if desk.is_open:
+                await run_in_threadpool(desk.discard)
     if not desk.has_bytes:
         raise InvalidStow("the body is empty")
     if not desk.receipts:

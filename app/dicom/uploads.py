@@ -14,15 +14,14 @@ from sqlalchemy.orm import Session
 from app.auth.permissions import Principal
 from app.cases.states import Channel
 from app.dicom.drafts import has_meta_information, is_kept_as_it_is
-from app.dicom.receiving import (
+from app.dicom.indexing import (
     Delivery,
     FoundObject,
-    Receiver,
     build_instance,
     build_series,
     build_study,
-    check_header,
 )
+from app.dicom.receiving import Receiver, check_header
 from app.dicom.repository import DicomRepository
 from app.dicom.sameness import is_same_object
 from app.errors import DuplicateObject, NotDeidentifiable, ObjectRefused
@@ -78,7 +77,7 @@ class IndexableObject:
         """Index it, unless another object of its name is there; the same one stays as it is."""
         found, store = self._found, self._receiver.storage.blobs
         repository = DicomRepository(session)
-        known = repository.find_sha256(found.sop_uid)
+        known = repository.find_digests([found.sop_uid]).get(found.sop_uid)
         if known is not None:
             is_same = is_same_object(store, known, self._blob.sha256)
             return None if is_same else DuplicateObject().code
@@ -88,12 +87,12 @@ class IndexableObject:
         kept = repository.keep_series(study, series)
         row = build_instance(found, self._blob, kept, place.upload_id, place.at)
         if self.is_scored:
-            row.case_id = place.case_id
+            row["case_id"] = place.case_id
             caseless = repository.lock_caseless(kept.id)
             if caseless is not None:
                 caseless.case_id = place.case_id
                 session.flush()
-        repository.add_instance(row)
+        repository.add_instances([row])
         return None
 
 

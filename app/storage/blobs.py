@@ -7,7 +7,6 @@ no UID, file name or other text of a sender ever becomes part of a path.
 import hashlib
 import os
 import re
-import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from errno import EDQUOT, ENOSPC
 from pathlib import Path
+from secrets import token_hex
 from types import TracebackType
 from typing import Self
 
@@ -22,6 +22,8 @@ from app.errors import BlobCorrupt, BlobNotFound, BlobStoreUnavailable, StorageF
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 CHUNK_BYTES = 1024 * 1024
+Bytes = bytes | memoryview
+_APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +44,22 @@ class BlobEntry:
 
 
 class BlobDraft:
-    """Bytes on their way into a store, hashed while they are written aside.
+    """Bytes on their way into a store: hashed, held while they are few, then written aside.
 
     Leaving the `with` block without `keep` throws them away.
     """
 
-    def __init__(self, store: "BlobStore", path: Path) -> None:
+    def __init__(self, store: "BlobStore", path: Path, *, is_new: bool = True) -> None:
         self._store = store
         self.path = path
-        self._file = path.open("r+b")
-        self._hash = hashlib.file_digest(self._file, "sha256")
-        self.size_bytes = self._file.tell()
+        self._held: list[Bytes] = []
+        self._held_bytes = 0
+        self._descriptor: int | None = None
+        self._hash = hashlib.sha256()
+        self.size_bytes = 0
         self._synced_bytes: int | None = None
+        if not is_new:
+            self._take_over()
 
     def __enter__(self) -> Self:
         return self
@@ -64,7 +70,8 @@ class BlobDraft:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._file.close()
+        self._close()
+        self._held.clear()
         self.path.unlink(missing_ok=True)
 
     @property
@@ -72,26 +79,27 @@ class BlobDraft:
         """Digest of the bytes written so far."""
         return self._hash.hexdigest()
 
-    def write(self, chunk: bytes) -> None:
-        """Append bytes."""
-        with translate_write_errors():
-            self._file.write(chunk)
+    def write(self, chunk: Bytes) -> None:
+        """Append bytes; they must not change any more."""
         self._hash.update(chunk)
+        self._held.append(chunk)
+        self._held_bytes += len(chunk)
         self.size_bytes += len(chunk)
+        if self._held_bytes >= CHUNK_BYTES:
+            self._write_held()
 
     def flush(self) -> Path:
         """Give the path of the bytes written so far, for a decoder to look at."""
-        with translate_write_errors():
-            self._file.flush()
+        self._write_held()
         if not self.path.is_file():
             raise BlobStoreUnavailable
         return self.path
 
     def sync(self) -> None:
         """Bring the bytes written so far to the disk, for a `keep` that has less to wait for."""
+        descriptor = self._write_held()
         with translate_write_errors():
-            self._file.flush()
-            os.fsync(self._file.fileno())
+            os.fsync(descriptor)
         self._synced_bytes = self.size_bytes
 
     def keep(self) -> StoredBlob:
@@ -100,9 +108,36 @@ class BlobDraft:
         if self._synced_bytes != self.size_bytes:
             self.sync()
         with translate_write_errors():
-            self._file.close()
+            self._close()
             self._store.adopt(self.path, blob)
         return blob
+
+    def _take_over(self) -> None:
+        with translate_write_errors(), self.path.open("rb") as file:
+            self._hash = hashlib.file_digest(file, "sha256")
+            self.size_bytes = file.tell()
+
+    def _write_held(self) -> int:
+        """Write aside what is held, and give the descriptor of the file."""
+        with translate_write_errors():
+            if self._descriptor is None:
+                self._descriptor = os.open(self.path, _APPEND, 0o600)
+            for chunk in self._held:
+                _write_whole(self._descriptor, chunk)
+        self._held.clear()
+        self._held_bytes = 0
+        return self._descriptor
+
+    def _close(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+def _write_whole(descriptor: int, chunk: Bytes) -> None:
+    rest = memoryview(chunk)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
 
 
 class BlobStore(ABC):
@@ -114,15 +149,11 @@ class BlobStore(ABC):
 
     def draft(self) -> BlobDraft:
         """Begin a blob whose bytes come piece by piece."""
-        with translate_write_errors():
-            descriptor, name = tempfile.mkstemp(prefix="draft-", dir=self.spool)
-            os.close(descriptor)
-            return BlobDraft(self, Path(name))
+        return BlobDraft(self, self.spool / f"draft-{token_hex(16)}")
 
     def take_file(self, path: Path) -> BlobDraft:
         """Begin a blob with what a file on the disk of the spool holds; the file becomes ours."""
-        with translate_write_errors():
-            return BlobDraft(self, path)
+        return BlobDraft(self, path, is_new=False)
 
     def write(self, chunks: bytes | Iterable[bytes]) -> StoredBlob:
         """Keep bytes; they are on disk when this returns."""

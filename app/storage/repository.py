@@ -39,10 +39,13 @@ class BlobRepository:
     def __init__(self, session: Session) -> None:
         self.session = session
 
-    def touch(self, blob: StoredBlob, at: datetime) -> None:
-        """Insert the row of a blob or make it young again; locks the row until the commit."""
+    def touch(self, blobs: Sequence[StoredBlob], at: datetime) -> None:
+        """Insert rows of blobs or make them young again; locks the rows until the commit."""
         touch = _TOUCHES[self.session.get_bind().dialect.name]
-        values = {"sha256": blob.sha256, "size_bytes": blob.size_bytes, "touched_at": at}
+        values = [
+            {"sha256": blob.sha256, "size_bytes": blob.size_bytes, "touched_at": at}
+            for blob in blobs
+        ]
         self.session.connection().execute(touch, values)
 
     def adopt(self, blob: StoredBlob, at: datetime) -> None:

@@ -7,7 +7,7 @@ deletes it and the file, then commits. Whoever has the row lock goes first; the 
 
 import contextlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -45,9 +45,16 @@ def register_blob(session: Session, store: BlobStore, blob: StoredBlob, at: date
     Raises:
         BlobNotFound: the collector was faster; the caller keeps the bytes again and tries again.
     """
-    BlobRepository(session).touch(blob, at)
+    register_blobs(session, store, [blob], at)
+
+
+def register_blobs(
+    session: Session, store: BlobStore, blobs: Sequence[StoredBlob], at: datetime
+) -> None:
+    """Take the rows of several kept blobs, as `register_blob` does of one; in the order given."""
+    BlobRepository(session).touch(blobs, at)
     session.flush()
-    if not store.exists(blob.sha256):
+    if not all(store.exists(blob.sha256) for blob in blobs):
         raise BlobNotFound
 
 

@@ -27,7 +27,7 @@ SENDER = "key:00000000-0000-0000-0000-000000000001"
 def build_case(session: Session, at: datetime, content: bytes = b"scan", **facts: Any) -> CaseRow:
     """Open a case of one file, with its receipt; the blob's bytes are not stored."""
     sha256 = hashlib.sha256(content).hexdigest()
-    BlobRepository(session).touch(StoredBlob(sha256, len(content)), at)
+    BlobRepository(session).touch([StoredBlob(sha256, len(content))], at)
     upload, _ = keep_upload(session, NewUpload(SENDER, sha256, len(content)), at)
     state = facts.pop("state", CaseState.QUEUED)
     new = NewCase(SENDER, "CT 1", Channel.REST, CaseFacts(**facts), state)

@@ -2,8 +2,9 @@
 
 from app.auth.permissions import Principal
 from app.cases.states import Channel
+from app.dicom.indexing import Delivery
 from app.dicom.receipts import ObjectReceipt
-from app.dicom.receiving import Delivery, Receiver
+from app.dicom.receiving import Receiver
 
 MODALITY = Principal("aet:CT1", "CT1", frozenset())
 

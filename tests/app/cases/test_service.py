@@ -49,7 +49,7 @@ def test_the_same_bytes_of_a_sender_are_one_upload(session, clock):
 
 def test_an_idempotency_key_stands_for_the_same_bytes(session, clock):
     for content in ("a", "b"):
-        BlobRepository(session).touch(StoredBlob(content * 64, 1), clock.now())
+        BlobRepository(session).touch([StoredBlob(content * 64, 1)], clock.now())
     first, _ = keep_upload(session, NewUpload(SENDER, "a" * 64, 1, "k"), clock.now())
 
     again, is_new = keep_upload(session, NewUpload(SENDER, "a" * 64, 1, "k"), clock.now())
@@ -62,7 +62,7 @@ def test_an_idempotency_key_stands_for_the_same_bytes(session, clock):
 def test_files_are_added_in_order_and_once(session, clock):
     case = build_case(session, clock.now(), state=CaseState.RECEIVING)
     upload = session.scalars(select(UploadRow)).one()
-    BlobRepository(session).touch(StoredBlob("a" * 64, 1), clock.now())
+    BlobRepository(session).touch([StoredBlob("a" * 64, 1)], clock.now())
     new = NewInstance(upload.id, "a" * 64, 1)
 
     add_instances(session, case, [new, new], clock.now())

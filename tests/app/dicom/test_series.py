@@ -11,8 +11,9 @@ from app.cases.repository import CaseRepository
 from app.cases.service import delete_case, keep_finding
 from app.cases.states import CaseState, Channel
 from app.cases.worklist import CaseFilter
+from app.dicom.indexing import Delivery
 from app.dicom.readers import HeaderReaders
-from app.dicom.receiving import Delivery, Receiver
+from app.dicom.receiving import Receiver
 from app.dicom.repository import DicomRepository
 from app.dicom.series import settle_due_series
 from app.storage.opening import Storage
