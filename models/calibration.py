@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
-from scipy import stats
+from scipy import special
 
 from models.errors import TooFewHealthyScans
 from models.specs import Spec
@@ -189,7 +189,7 @@ def _choose_order(
     The rate above the k-th of n scores follows Beta(n + 1 - k, k) (Vovk 2012, proposition 2a).
     """
     orders = np.arange(1, count + 1)
-    holds = stats.beta.cdf(rate, count + 1 - orders, orders) >= confidence
+    holds = special.betainc(count + 1 - orders, orders, rate) >= confidence
     if holds.any():
         return int(orders[holds][0]), "conditional", rate
     flagged = int(np.floor(rate * (count + 1)))

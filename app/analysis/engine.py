@@ -3,20 +3,17 @@
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from threading import Lock, Thread
 
-import torch
-
+from app.analysis.detection import Device, LoadedDetector
 from app.analysis.scan_queue import BatchLimits, Examination, Lane, ScanQueue, Task
 from app.errors import EngineUnavailable, PoisonScan
 from models.decoding.scan import DecodedScan
-from models.detector import Detector
-from models.reconstruct import fixed_threads
 
 _LOG = logging.getLogger(__name__)
 
@@ -41,10 +38,11 @@ class EngineStatus:
 class Engine:
     """Examines decoded scans under the live bundle, or under another that is loaded beside it."""
 
-    def __init__(self, device: torch.device, limits: BatchLimits) -> None:
-        self._device = device
+    def __init__(self, open_device: Callable[[], Device], limits: BatchLimits) -> None:
+        self._open_device = open_device
+        self._device: Device | None = None
         self._queue = ScanQueue(limits)
-        self._detectors: dict[str, Detector] = {}
+        self._detectors: dict[str, LoadedDetector] = {}
         self._live: str | None = None
         self.candidate: str | None = None
         self._failure = ""
@@ -105,7 +103,8 @@ class Engine:
             BundleError: the bundle may not be used; the leaf says why.
         """
         with self._loading:
-            detector = Detector.load(folder, self._device)
+            self._device = self._device or self._open_device()
+            detector = self._device.load(folder)
             self._detectors.setdefault(detector.digest, detector)
             return detector.digest
 
@@ -168,8 +167,12 @@ class Engine:
         return task
 
     def _run(self) -> None:
-        with fixed_threads():
+        with ExitStack() as stack:
+            is_fixed = False
             while batch := self._queue.take():
+                if not is_fixed and self._device is not None:
+                    stack.enter_context(self._device.fix_threads())
+                    is_fixed = True
                 taken = [task for task in batch if task.future.set_running_or_notify_cancel()]
                 if taken:
                     self._answer(taken)
@@ -191,7 +194,7 @@ class Engine:
         for task, finding in zip(batch, findings, strict=True):
             task.future.set_result(Examination(detector.digest, finding, duration_s))
 
-    def _retry(self, batch: Sequence[Task], detector: Detector, error: Exception) -> None:
+    def _retry(self, batch: Sequence[Task], detector: LoadedDetector, error: Exception) -> None:
         """Examine the scans of a failed batch one by one; one alone is poison or the engine ill."""
         _LOG.warning("a batch failed", exc_info=error, extra={"fields": {"scans": len(batch)}})
         if len(batch) > 1:
@@ -204,7 +207,7 @@ class Engine:
             self.fail("the bundle no longer reproduces its own check")
             batch[0].future.set_exception(EngineUnavailable(self._failure))
 
-    def _is_sound(self, detector: Detector) -> bool:
+    def _is_sound(self, detector: LoadedDetector) -> bool:
         """Tell by the bundle's check whether the engine is to blame, not the scan."""
         try:
             detector.replay_check()

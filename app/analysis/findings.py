@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
+from app.analysis.detection import Scored
 from app.analysis.maps import pack_error_map, pack_reconstruction
 from app.analysis.scan_queue import Examination
 from app.cases.orders import NewFinding
@@ -18,7 +19,6 @@ from app.cases.service import keep_finding
 from app.cases.tables import FindingRow
 from app.storage.blobs import BlobStore, StoredBlob
 from app.storage.service import register_blob
-from models.pipeline import ScoredScan
 from models.regions import Region
 
 _REASON_CHARACTERS = 256
@@ -108,13 +108,13 @@ def keep_packed(
     return keep_finding(session, packed.case_id, packed.finding, at, is_shown=packed.is_shown)
 
 
-def _take_reconstruction(scored: ScoredScan) -> NDArray[np.float32]:
+def _take_reconstruction(scored: Scored) -> NDArray[np.float32]:
     """Give what was redrawn: float32 [S, H, W], 0..1, tensor pixels."""
     image = scored.measured.reconstruction.image
     return np.asarray(image[:, 0].detach().float().cpu().numpy(), dtype=np.float32)
 
 
-def describe_files(scored: ScoredScan) -> list[dict[str, Any]]:
+def describe_files(scored: Scored) -> list[dict[str, Any]]:
     """Give where each file of a scan is among its slices, and its strangest slice's score."""
     slices: dict[int, list[int]] = {}
     for index, source in enumerate(scored.measured.scan.sources):

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from app.analysis.decoders import Decoders
+from app.analysis.detection import open_device
 from app.analysis.engine import Engine
 from app.analysis.scan_queue import BatchLimits
 from app.analysis.tasks import LineLimits, ScoringLine
@@ -10,18 +11,19 @@ from app.clock import Clock
 from app.settings import Settings
 from app.storage.opening import Storage
 from models.decoding.limits import DecodeLimits
-from models.device import choose_device
 
 # How long cases of a process that died wait for another; renewed four times meanwhile.
 _LEASE = timedelta(seconds=8)
 
 
 def open_line(settings: Settings, storage: Storage, clock: Clock) -> ScoringLine:
-    """Put decoders, engine and line together.
+    """Put decoders, engine and line together; the device is opened with the first bundle.
 
     Raises:
         UnavailableDevice: a GPU was asked for and there is none.
     """
+    name = settings.device
+    device = open_device(name) if name == "cuda" else None
     limits = BatchLimits(
         max_scans=settings.batch_scans,
         max_slices=settings.batch_slices,
@@ -30,7 +32,7 @@ def open_line(settings: Settings, storage: Storage, clock: Clock) -> ScoringLine
     )
     return ScoringLine(
         storage,
-        Engine(choose_device(settings.device), limits),
+        Engine(lambda: device or open_device(name), limits),
         Decoders(list_limits(settings), settings.decoders),
         clock,
         LineLimits(settings.queue_scans, settings.max_attempts, _LEASE),

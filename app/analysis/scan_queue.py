@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from threading import Condition
 
+from app.analysis.detection import Finding
 from app.errors import EngineUnavailable, QueueFull
 from models.decoding.scan import DecodedScan
-from models.detector import Finding
 
 
 class Lane(IntEnum):

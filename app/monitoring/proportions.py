@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from scipy import stats
+from scipy import special
 
 CONFIDENCE = 0.95
 
@@ -27,6 +27,6 @@ def measure_proportion(count: int, total: int) -> Proportion:
     It covers the true share in at least 95 % of draws, however few there are.
     """
     tail = (1.0 - CONFIDENCE) / 2.0
-    low = float(stats.beta.ppf(tail, count, total - count + 1)) if count else 0.0
-    high = float(stats.beta.ppf(1.0 - tail, count + 1, total - count)) if count < total else 1.0
+    low = float(special.betaincinv(count, total - count + 1, tail)) if count else 0.0
+    high = float(special.betaincinv(count + 1, total - count, 1.0 - tail)) if count < total else 1.0
     return Proportion(count, total, count / total if total else None, low, high)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 Values = NDArray[np.float64]
 
@@ -42,10 +42,11 @@ class Histogram:
 def measure_shift(stream: Values, calibration: Values) -> Shift | None:
     """Compare the scores of a stream with those of the calibration.
 
-    Two-sample test of Kolmogorov and Smirnov with its asymptotic p-value (Hodges 1958), and PSI
-    over the tenths of the calibration (Siddiqi, Credit Risk Scorecards, 2006: under 0.1 no shift,
-    over 0.25 a large one). Without shift the PSI is (bins - 1) (1/n + 1/m) on average (Yurdakul
-    2018), which is much where scans are few.
+    Two-sample test of Kolmogorov and Smirnov with its asymptotic p-value, corrected for small
+    samples (Stephens, J. R. Stat. Soc. B 32, 1970), and PSI over the tenths of the calibration
+    (Siddiqi, Credit Risk Scorecards, 2006: under 0.1 no shift, over 0.25 a large one). Without
+    shift the PSI is (bins - 1) (1/n + 1/m) on average (Yurdakul 2018), which is much where scans
+    are few.
 
     Args:
         stream: float64 [N], scores.
@@ -56,11 +57,11 @@ def measure_shift(stream: Values, calibration: Values) -> Shift | None:
     """
     if len(stream) < _FEWEST:
         return None
-    found = stats.ks_2samp(stream, calibration, method="asymp")
+    distance = _measure_distance(stream, calibration)
+    root = np.sqrt(len(stream) * len(calibration) / (len(stream) + len(calibration)))
+    p_value = float(special.kolmogorov((root + 0.12 + 0.11 / root) * distance))
     by_chance = (PSI_BINS - 1) * (1.0 / len(stream) + 1.0 / len(calibration))
-    return Shift(
-        float(found.statistic), float(found.pvalue), _measure_psi(stream, calibration), by_chance
-    )
+    return Shift(distance, p_value, _measure_psi(stream, calibration), by_chance)
 
 
 def count_bins(stream: Values, calibration: Values, threshold: float) -> Histogram:
@@ -71,6 +72,16 @@ def count_bins(stream: Values, calibration: Values, threshold: float) -> Histogr
     return Histogram(
         tuple(edges.tolist()), _count(stream, edges[1:-1]), _count(calibration, edges[1:-1])
     )
+
+
+def _measure_distance(stream: Values, calibration: Values) -> float:
+    """Give the largest difference of the two shares of scores up to a score."""
+    scores = np.concatenate([stream, calibration])
+    shares = [
+        np.searchsorted(np.sort(values), scores, side="right") / len(values)
+        for values in (stream, calibration)
+    ]
+    return float(np.abs(shares[0] - shares[1]).max())
 
 
 def _measure_psi(stream: Values, calibration: Values) -> float:

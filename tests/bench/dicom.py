@@ -117,6 +117,7 @@ def send_objects(target: Target, objects: Sequence[bytes], connections: int) -> 
     """Send each object in a message of its own, over so many connections at once."""
     waiting, lock = iter(objects), threading.Lock()
     latencies_s: list[float] = []
+    refused: list[str] = []
     place = urlsplit(target.url)
     headers = {"Content-Type": DICOM_TYPE, "Accept": "application/dicom+json", **target.headers}
 
@@ -135,6 +136,8 @@ def send_objects(target: Target, objects: Sequence[bytes], connections: int) -> 
             told = answer.read()
             if answer.status == 200 and b"00081199" in told:
                 latencies_s.append(time.perf_counter() - started)
+            else:
+                refused.append(f"{answer.status} {told[:300]!r}")
 
     threads = [threading.Thread(target=send) for _ in range(connections)]
     started = time.perf_counter()
@@ -144,7 +147,8 @@ def send_objects(target: Target, objects: Sequence[bytes], connections: int) -> 
         thread.join()
     seconds = time.perf_counter() - started
     if len(latencies_s) != len(objects):
-        raise RuntimeError(f"{len(objects) - len(latencies_s)} objects were not stored")
+        lost = len(objects) - len(latencies_s)
+        raise RuntimeError(f"{lost} objects were not stored: {refused[:1]}")
     return Sent(latencies_s, seconds)
 
 

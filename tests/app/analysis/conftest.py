@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 
+from app.analysis.detection import open_device
 from app.analysis.engine import Engine
 from app.analysis.scan_queue import BatchLimits
 
@@ -15,7 +15,7 @@ LIMITS = BatchLimits(max_scans=16, max_slices=64, wait_s=0.02, max_waiting_px=10
 @pytest.fixture
 def idle_engine() -> Iterator[Engine]:
     """An engine without a bundle."""
-    engine = Engine(torch.device("cpu"), LIMITS)
+    engine = Engine(lambda: open_device("cpu"), LIMITS)
     engine.start()
     yield engine
     engine.stop(10.0)
