@@ -28,10 +28,10 @@ _WRITES = "aegle_writes"
 class Database:
     """An open database; hands out sessions, one transaction each."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, writer: Engine | None = None) -> None:
         self.engine = engine
         self.is_sqlite = engine.dialect.name == "sqlite"
-        self._writer = engine.execution_options(**{_WRITES: True})
+        self.writer = (writer or engine).execution_options(**{_WRITES: True})
         # SQLite has one writer at a time. Waiting here is in order and wakes at once; waiting
         # inside SQLite polls, and a busy service would let some writers wait for seconds.
         self._turn = Lock()
@@ -47,7 +47,7 @@ class Database:
         with (
             self._take_turn(),
             _translate(),
-            Session(self._writer, expire_on_commit=False) as session,
+            Session(self.writer, expire_on_commit=False) as session,
             session.begin(),
         ):
             yield session
@@ -64,7 +64,7 @@ class Database:
     @contextmanager
     def connection(self) -> Iterator[Connection]:
         """Give a bare connection inside a writing transaction, for migrations."""
-        with self._take_turn(), _translate(), self._writer.begin() as connection:
+        with self._take_turn(), _translate(), self.writer.begin() as connection:
             yield connection
 
     def check(self) -> None:
@@ -74,6 +74,7 @@ class Database:
 
     def close(self) -> None:
         """Close all connections."""
+        self.writer.dispose()
         self.engine.dispose()
 
     @contextmanager
@@ -99,7 +100,8 @@ def open_database(url: str, pool_size: int, password: str | None = None) -> Data
     """
     address = make_url(url)
     if address.get_backend_name() == "sqlite":
-        return Database(_create_sqlite(address, pool_size))
+        # What a connection has read is stale once another has written: one alone writes.
+        return Database(_create_sqlite(address, pool_size), _create_sqlite(address, 1))
     secret = address.password or password
     address = address.set(drivername="postgresql+psycopg", password=secret)
     engine = create_engine(
@@ -122,6 +124,7 @@ def _create_sqlite(address: URL, pool_size: int) -> Engine:
         pool_size=pool_size,
         max_overflow=pool_size,
         pool_timeout=WRITER_WAIT_S,
+        pool_use_lifo=True,
         connect_args={"timeout": WRITER_WAIT_S, "check_same_thread": False},
         hide_parameters=True,
     )

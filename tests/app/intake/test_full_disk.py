@@ -23,7 +23,7 @@ def fill_blobs(_service, monkeypatch):
 
 
 def fill_database(service, _monkeypatch):
-    engine = service.state.storage.database.engine
+    engine = service.state.storage.database.writer
     with service.state.storage.database.reading() as session:
         pages = session.execute(text("PRAGMA page_count")).scalar()
         free = session.execute(text("PRAGMA freelist_count")).scalar()

@@ -140,7 +140,7 @@ def test_a_database_without_room_is_a_507_and_reading_goes_on(embedded, blobs, c
     with embedded.reading() as session:
         pages = session.execute(text("PRAGMA page_count")).scalar()
     event.listen(
-        embedded.engine, "checkout", lambda raw, *_: raw.execute(f"PRAGMA max_page_count={pages}")
+        embedded.writer, "checkout", lambda raw, *_: raw.execute(f"PRAGMA max_page_count={pages}")
     )
 
     with pytest.raises(StorageFull) as caught:
