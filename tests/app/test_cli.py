@@ -61,6 +61,19 @@ def test_help_does_not_wait_for_torch(tmp_path, words):
     assert "Usage:" in ended.stdout
 
 
+@pytest.mark.parametrize("command", ["serve", "listen"])
+def test_commands_that_run_for_months_load_neither_torch_nor_training(command):
+    script = (
+        "import sys\nfrom app.cli import build_cli\n"
+        f"try:\n    build_cli()(['{command}', '--help'])\n"
+        "finally:\n    assert not {'torch', 'training'} & sys.modules.keys()\n"
+    )
+
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False)
+
+    assert ended.returncode == 0, ended.stderr
+
+
 def run_main(monkeypatch, error):
     """Run the entry point with a command line that raises."""
 
