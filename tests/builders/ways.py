@@ -14,8 +14,8 @@ from pydicom.filewriter import write_file_meta_info
 
 from app.cases.states import CaseState, Channel
 from app.cases.tables import CaseRow
-from app.dicom.receipts import ObjectReceipt
 from app.dicom.indexing import Delivery
+from app.dicom.receipts import ObjectReceipt
 from app.dicom.receiving import Receiver
 from app.dicom.repository import DicomRepository
 from app.dicom.series import settle_due_series
