@@ -1,8 +1,9 @@
 """Header readers: several bounded child processes, each lent to one object at a time."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from threading import Lock
 
 from pydantic import ValidationError
@@ -14,7 +15,7 @@ from models.decoding.child_process import ChildProcess
 from models.decoding.limits import DecodeLimits
 from models.decoding.wire import frame_header
 from models.decoding.worker import find_error
-from models.errors import CorruptScan
+from models.errors import AegleError, CorruptScan
 
 _MODULE = "app.dicom.header_child"
 _MOST_READ = 10_000  # then a fresh child, against what leaks
@@ -30,16 +31,29 @@ class HeaderReaders:
         for reader in self._all:
             self._free.put(reader)
 
-    def read(self, path: Path, size_bytes: int) -> ObjectHeader:
+    def read(
+        self, path: Path, size_bytes: int, meanwhile: Callable[[], None] | None = None
+    ) -> ObjectHeader:
         """Read the header of a file.
+
+        Args:
+            path: the file.
+            size_bytes: of it.
+            meanwhile: what this thread does while the child reads, or while it waits for a child.
 
         Raises:
             DecodeError: it has none that can be read within the limits.
         """
         limits = tighten_limits(self._limits, size_bytes)
-        reader = self._free.get()
+        request = HeaderRequest(path=str(path.absolute()), limits=limits)
         try:
-            return reader.read(HeaderRequest(path=str(path.absolute()), limits=limits))
+            reader = self._free.get_nowait()
+        except Empty:
+            if meanwhile is not None:
+                meanwhile()
+            reader, meanwhile = self._free.get(), None
+        try:
+            return reader.read(request, meanwhile)
         finally:
             self._free.put(reader)
 
@@ -73,14 +87,16 @@ class _Reader:
                 self._child.end()
             self._child = None
 
-    def read(self, request: HeaderRequest) -> ObjectHeader:
+    def read(self, request: HeaderRequest, meanwhile: Callable[[], None] | None) -> ObjectHeader:
         child = self.start()
         child.await_ready()
-        deadline = time.monotonic() + request.limits.timeout_s
+        timeout_s = request.limits.timeout_s
         is_whole = False
         try:
-            child.send([frame_header(request)], deadline)
-            answer = HeaderAnswer.model_validate_json(child.receive_text(deadline))
+            child.send([frame_header(request)], time.monotonic() + timeout_s)
+            failure = _try(meanwhile)  # the child answers all the same, and must be heard
+            text = child.receive_text(time.monotonic() + timeout_s)
+            answer = HeaderAnswer.model_validate_json(text)
             is_whole = True
         except ValidationError:
             raise CorruptScan("the reader gave an answer that is no answer") from None
@@ -88,6 +104,17 @@ class _Reader:
             self._count += 1
             if not is_whole or child.is_spent or self._count % _MOST_READ == 0:
                 self.end()
+        if failure is not None:
+            raise failure
         if answer.header is None:
             raise find_error(answer.error, answer.message)
         return answer.header
+
+
+def _try(act: Callable[[], None] | None) -> AegleError | None:
+    try:
+        if act is not None:
+            act()
+    except AegleError as error:
+        return error
+    return None

@@ -6,7 +6,6 @@ case is scored.
 """
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
@@ -39,7 +38,6 @@ from app.storage.opening import Storage
 from models.errors import AegleError
 
 _TRIES = 3
-_FLUSHERS = 8
 
 
 _ANYBODY = Delivery(Principal("", "", frozenset()), Channel.DICOMWEB)
@@ -63,7 +61,6 @@ class Receiver:
         self._clock = clock
         self._quiet = timedelta(seconds=quiet_s)
         self._writer = BatchWriter(storage.database, self._insert)
-        self._flushers = ThreadPoolExecutor(_FLUSHERS, thread_name_prefix="flusher")
 
     def draft(self) -> ObjectDraft:
         """Begin an object whose bytes come piece by piece."""
@@ -102,18 +99,13 @@ class Receiver:
 
     def _read_header(self, draft: ObjectDraft, path: Path) -> ObjectHeader:
         """Read the header while the bytes go to the disk: a refusal costs one flush in vain."""
-        flushed = self._flushers.submit(draft.blob.sync)
-        try:
-            return self.readers.read(path, draft.blob.size_bytes)
-        finally:
-            flushed.result()
+        return self.readers.read(path, draft.blob.size_bytes, draft.blob.sync)
 
     def close(self) -> None:
-        """End the children and threads."""
+        """End the children."""
         self.readers.close()
         if self.cleaner is not None:
             self.cleaner.close()
-        self._flushers.shutdown()
 
     def find_name(self, study_uid: str) -> str:
         """Give the UID under which a study is kept, which is another one without its patient."""
