@@ -186,12 +186,14 @@ class ScoreSpec(Spec):
 class RegionSpec(Spec):
     """Which map is shown, and what counts as a region of it.
 
-    `pixel_quantile` of the healthy pixels lie below the pixel threshold; regions smaller than
+    `pixel_quantile` of the healthy pixels lie below the pixel threshold, and `clean_share` of the
+    held-out healthy slices lie below it whole; 0 leaves that open. Regions smaller than
     `minimum_area_share` of the picture are dropped.
     """
 
     error_map: ErrorMapSpec
     pixel_quantile: Share = 0.999
+    clean_share: float = Field(default=0.0, ge=0.0, lt=1.0)
     minimum_area_share: Share = 0.0005
     maximum_count: int = Field(default=20, ge=1, le=1000)
 

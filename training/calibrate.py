@@ -14,9 +14,10 @@ from models.decoding.scan import DecodedScan
 from models.domain import AppearanceDomain, Domain, StatisticsDomain
 from models.errors import TooFewHealthyScans
 from models.pipeline import MeasuredScan, ScoringPipeline
+from models.specs import RegionSpec
 from training.cohort import CohortScan
 from training.healthy import Advance, measure_fold
-from training.looks import learn_limits
+from training.looks import find_limit, learn_limits
 from training.recipe import PromiseSpec
 
 # Intensities may lie this much farther out than those of the strangest healthy scan.
@@ -28,12 +29,14 @@ class ScoredFold:
     """What the healthy scans of a fold score, and what they are made of.
 
     `slices` and `volumes` hold (score, patient); a scan of one slice counts as a slice only.
+    `hottest`: the highest value of the region map of each slice, in the unit of its distance.
     """
 
     slices: list[tuple[float, str]] = field(default_factory=list)
     volumes: list[tuple[float, str]] = field(default_factory=list)
     statistics: list[tuple[float, ...]] = field(default_factory=list)
     looks: list[Look] = field(default_factory=list)
+    hottest: list[float] = field(default_factory=list)
     kinds: set[tuple[str | None, str | None, bool]] = field(default_factory=set)
     sides: set[tuple[int, int]] = field(default_factory=set)
 
@@ -44,6 +47,7 @@ class ScoredFold:
         if len(scored.slice_scores) > 1:
             self.volumes.append((scored.score, scan.patient))
         self.statistics.append(measured.statistics)
+        self.hottest.extend(measured.region_map.values.amax(dim=(1, 2, 3)).tolist())
         if measured.look is not None:
             self.looks.append(measured.look)
         self._describe(measured.scan)
@@ -79,6 +83,20 @@ def calibrate_fold(
         slice=single,
         volume=_calibrate(fold.volumes, promise, generator) if has_volumes else None,
     )
+
+
+def raise_pixel_threshold(threshold: float, fold: ScoredFold, spec: RegionSpec) -> float:
+    """Raise the pixel threshold until the wanted share of held-out healthy slices is under it.
+
+    Args:
+        threshold: what the wanted share of healthy pixels is under, unit of the region map.
+        fold: the calibration fold; the fusion fold has few patients, and its own pixels are what
+            the region map was normalized by.
+        spec: which share of the slices.
+    """
+    if not spec.clean_share or not fold.hottest:
+        return threshold
+    return max(threshold, find_limit(np.array(fold.hottest), 1.0 - spec.clean_share))
 
 
 def learn_domain(

@@ -39,7 +39,7 @@ from training.units import UnitTable
 # Nested dictionaries and lists of plain values, as JSON holds them.
 Summary = dict[str, Any]
 
-PIXEL_METRICS = ("ap", "ap_abnormal", "best_dice", "aupro")
+PIXEL_METRICS = ("ap", "ap_abnormal", "best_dice", "aupro", "hottest_inside", "clean")
 HOW_INDETERMINATE = (
     "indeterminate scans with a score keep it in every metric; as alarms count anomalous verdicts "
     "alone, so an indeterminate healthy scan is no false alarm; scans without a score take part in "
@@ -177,6 +177,8 @@ def _measure_pixels(
     return {
         **metrics,
         **{f"{name}_ci": list(interval) for name, interval in intervals.items()},
+        "hottest_inside": counts.hottest_inside_share,
+        "clean": counts.clean_share,
         "grid_px": detector.pipeline.spec.normalize.size_px,
         "slices": counts.slice_count,
         "masked_slices": counts.masked_slice_count,

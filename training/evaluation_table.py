@@ -24,6 +24,8 @@ PIXEL_TITLES = {
     "ap_abnormal": "pixel AP, abnormal slices",
     "best_dice": "best Dice",
     "aupro": "AUPRO, up to 30 %",
+    "hottest_inside": "hottest point in the lesion, share of abnormal slices",
+    "clean": "nothing over the pixel threshold, share of healthy slices",
 }
 
 

@@ -100,6 +100,10 @@ BARS = (
     Bar("pixel AP", 0.80, _PIXEL_AP, cohort="brain_flair"),
     Bar("best Dice", 0.72, _mean("pixel", "best_dice"), cohort="brain_flair"),
     Bar("pixel AP over raw intensity", 0.12, _PIXEL_AP, _RAW, cohort="brain_flair"),
+    Bar(
+        "hottest point in the lesion", 0.80, _mean("pixel", "hottest_inside"), cohort="brain_flair"
+    ),
+    Bar("healthy slices without a region", 0.95, _mean("pixel", "clean"), cohort="brain_flair"),
     Bar("AUROC over the best peer", 0.0, _AUROC, _find_best_peer),
     Bar("AUROC over the best trivial baseline", 0.0, _AUROC, _find_best_trivial),
     Bar("share of seeds with false alarms inside the promise", 1.0, _share_inside),

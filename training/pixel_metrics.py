@@ -70,6 +70,8 @@ class PixelCounts:
         self._block_of_patient: dict[str, tuple[bool, int]] = {}
         self.slice_count = 0
         self.masked_slice_count = 0
+        self._hits = 0
+        self._clean = 0
 
     def add(
         self, patient: str, values: NDArray[np.float32], mask: NDArray[np.bool_] | None
@@ -93,8 +95,10 @@ class PixelCounts:
         self.slice_count += 1
         if mask is None:
             block.healthy += np.bincount(bins.ravel(), minlength=BINS)
+            self._clean += bool(values.max() <= 1.0)
             return
         self.masked_slice_count += 1
+        self._hits += bool(mask.flat[values.argmax()])
         block.mask += np.bincount(bins[mask], minlength=BINS)
         block.rest_of_abnormal += np.bincount(bins[~mask], minlength=BINS)
         _add_regions(block, bins, mask)
@@ -103,6 +107,20 @@ class PixelCounts:
         """Give the pixel metrics of all slices under the names of the evaluation's JSON."""
         metrics = self._compute_under(np.ones((1, len(self._blocks))), self._stack())
         return {name: float(values[0]) for name, values in metrics.items()}
+
+    @property
+    def hottest_inside_share(self) -> float | None:
+        """Share of the abnormal slices whose hottest point lies in the mask; None without any."""
+        return self._hits / self.masked_slice_count if self.masked_slice_count else None
+
+    @property
+    def clean_share(self) -> float | None:
+        """Share of the healthy slices without a value over 1, the pixel threshold of a region map.
+
+        None without any.
+        """
+        healthy = self.slice_count - self.masked_slice_count
+        return self._clean / healthy if healthy else None
 
     def compute_curve(self) -> ScoreCounts:
         """Give the pooled counts of all slices, the highest bin first, to draw curves from."""

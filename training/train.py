@@ -22,7 +22,12 @@ from models.detector import Detector
 from models.errors import BundleError, TooFewHealthyScans
 from models.networks.statistics import compute_image_statistics
 from models.pipeline import ScoringPipeline, list_error_maps
-from training.calibrate import calibrate_fold, learn_domain, score_fold
+from training.calibrate import (
+    calibrate_fold,
+    learn_domain,
+    raise_pixel_threshold,
+    score_fold,
+)
 from training.cohort import Cohort, CohortScan
 from training.dataset import SliceDataset
 from training.distributed import Group
@@ -263,6 +268,9 @@ def _build_detector(
     pipeline = ScoringPipeline(spec, fitted.network, healthy, features)
     watch.start("calibration", len(folds.calibration))
     held_out = score_fold(pipeline, folds.calibration, _count_steps(watch))
+    threshold = raise_pixel_threshold(healthy.pixel_threshold, held_out, spec.region)
+    healthy = replace(healthy, pixel_threshold=threshold)
+    pipeline = ScoringPipeline(spec, fitted.network, healthy, features)
     calibrations = calibrate_fold(
         held_out, run.recipe.promise, np.random.default_rng([run.seed, 3])
     )

@@ -2,11 +2,13 @@ import numpy as np
 import pytest
 
 from models.errors import TooFewHealthyScans
+from models.specs import ErrorMapSpec, RegionSpec
 from training.calibrate import (
     STATISTICS_MARGIN,
     ScoredFold,
     calibrate_fold,
     learn_domain,
+    raise_pixel_threshold,
     score_fold,
 )
 from training.cohort import read_cohort
@@ -88,6 +90,25 @@ def test_the_limit_of_the_statistics_is_beyond_the_strangest_healthy_scan():
     assert far.measure((1.5,) * 7) == pytest.approx(far.limit / STATISTICS_MARGIN)
 
 
+@pytest.mark.parametrize(
+    ("clean_share", "expected"), [(0.0, 2.0), (0.5, 50.0), (0.9, 90.0), (0.01, 2.0)]
+)
+def test_the_pixel_threshold_is_raised_until_enough_slices_are_clean(clean_share, expected):
+    fold = make_fold(5, hottest=[float(value) for value in range(1, 100)])
+
+    found = raise_pixel_threshold(2.0, fold, make_region(clean_share))
+
+    assert found == expected
+
+
+def test_without_held_out_slices_the_pixel_threshold_stays():
+    assert raise_pixel_threshold(2.0, ScoredFold(), make_region(0.95)) == 2.0
+
+
+def make_region(clean_share):
+    return RegionSpec(error_map=ErrorMapSpec(), clean_share=clean_share)
+
+
 def test_no_scan_gives_no_domain():
     with pytest.raises(TooFewHealthyScans):
         learn_domain(make_statistics(50), (ScoredFold(),), ())
@@ -105,3 +126,4 @@ def test_a_fold_is_scored_and_described(tiny_detector, tiny_cohort):
     assert fold.kinds == {(None, None, False)}
     assert fold.sides == {(48, 48)}
     assert np.shape(fold.statistics) == (8, 7)
+    assert np.shape(fold.hottest) == (8,)

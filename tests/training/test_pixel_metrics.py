@@ -150,3 +150,22 @@ def test_a_patient_whose_first_mask_comes_late_stays_one_patient() -> None:
 def test_maps_that_cannot_be_measured_are_refused(values: np.ndarray, mask: np.ndarray) -> None:
     with pytest.raises(ValueError, match=r"finite|shape"):
         count([("a", values.astype(np.float32), mask)])
+
+
+def test_the_hottest_point_of_a_slice_is_in_its_mask_or_not():
+    counts = PixelCounts(4)
+    mask = np.array([[True, False], [False, False]])
+    counts.add("a", np.array([[9.0, 1.0], [1.0, 1.0]], np.float32), mask)
+    counts.add("a", np.array([[1.0, 9.0], [1.0, 1.0]], np.float32), mask)
+
+    assert counts.hottest_inside_share == 0.5
+    assert counts.clean_share is None
+
+
+def test_a_healthy_slice_is_clean_up_to_the_threshold():
+    counts = PixelCounts(4)
+    for hottest in (0.5, 1.0, 1.1, 7.0):
+        counts.add("a", np.array([[0.0, hottest]], np.float32), None)
+
+    assert counts.clean_share == 0.5
+    assert counts.hottest_inside_share is None
