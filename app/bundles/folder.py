@@ -1,5 +1,6 @@
 """Bundles on disk: one folder each, named by its digest, put there whole or not at all."""
 
+import json
 import os
 import shutil
 import tempfile
@@ -10,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from app.errors import StorageFull
 from models.bundle import layout
 from models.bundle.manifest import Manifest
+from models.bundle.upgrade import upgrade_first_format
 from models.errors import BundleError, BundleNotFound, InvalidManifest
 
 _NAMES = frozenset({layout.MANIFEST, *layout.DIGESTED_FILES})
@@ -74,8 +76,12 @@ class BundleFolder:
         shutil.rmtree(aside, ignore_errors=True)
 
     def read_manifest(self, digest: str) -> Manifest:
-        """Read the manifest of a bundle that was verified."""
-        return Manifest.model_validate_json(self.read_text(digest, layout.MANIFEST))
+        """Read the manifest of a bundle that was verified, of any format that is known."""
+        text = self.read_text(digest, layout.MANIFEST)
+        found = json.loads(text)
+        if found.get("format_version") != layout.FORMAT_VERSION:
+            text = json.dumps(upgrade_first_format(found))
+        return Manifest.model_validate_json(text)
 
     def read_text(self, digest: str, name: str) -> str:
         """Read a text file of a bundle."""

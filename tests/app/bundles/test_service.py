@@ -3,10 +3,12 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError
 
 from app.audit.tables import AuditEntryRow
+from app.bundles.folder import BundleFolder
 from app.bundles.repository import BundleRepository
 from app.bundles.service import NewBundle, move_bundle, register_bundle, roll_back
 from app.bundles.states import BundleState
 from app.errors import BundleNotRegistered, MoveNotAllowed
+from tests.builders.bundles import copy_bundle, edit_json
 
 A, B, C = "a" * 64, "b" * 64, "c" * 64
 
@@ -111,3 +113,16 @@ def test_the_database_itself_refuses_two_live_bundles(database, clock):
 
     with pytest.raises(IntegrityError), database.transaction() as session:
         session.execute(text("UPDATE bundles SET state = 'live'"))
+
+
+def test_a_bundle_of_the_first_format_that_lies_in_the_folder_is_still_read(tiny_bundle, tmp_path):
+    folder = BundleFolder(tmp_path / "bundles", 2**20)
+    old = copy_bundle(tiny_bundle, tmp_path / "bundles" / ("1" * 64))
+
+    def make_old(manifest):
+        manifest["format_version"] = 1
+        del manifest["domain"]["appearance"]
+
+    edit_json(old / "manifest.json", make_old)
+
+    assert folder.read_manifest("1" * 64).domain.appearance is None
