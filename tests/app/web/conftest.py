@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.builders.evaluations import draw_scan
 from tests.builders.pictures import encode_picture
@@ -22,6 +22,8 @@ def browser() -> Iterator[Browser]:
     reason = tell_why_not()
     if reason:
         pytest.skip(reason)
+    # A machine under load is slow, not wrong.
+    expect.set_options(timeout=30_000)
     with sync_playwright() as playwright:
         browser = launch(playwright)
         yield browser
