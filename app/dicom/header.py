@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import Field
 from pydicom.dataelem import DataElement
 from pydicom.dataset import FileDataset
+from pydicom.tag import BaseTag
 
 from app.intake.identity import Identity, build_identity
 from models.decoding.dicom_dataset import read_dicom
@@ -19,7 +20,7 @@ from models.decoding.foreign import translate_foreign
 from models.decoding.limits import DecodeLimits
 from models.decoding.slice_header import build_slice_header
 from models.decoding.sniff import HEAD_BYTES, sniff_format
-from models.errors import TooManyBytes, UnknownFormat
+from models.errors import DecodeError, LimitExceeded, TooManyBytes, UnknownFormat
 from models.specs import Spec
 
 MAX_ATTRIBUTES = 16 * 2**20
@@ -113,13 +114,7 @@ def read_header(content: bytes, limits: DecodeLimits) -> ObjectHeader:
 
 
 def _build_header(dataset: FileDataset) -> ObjectHeader:
-    attributes = _clean(
-        dataset.to_json_dict(
-            bulk_data_threshold=_BULK_BYTES,
-            bulk_data_element_handler=_name_bulk,
-            suppress_invalid_tags=True,
-        )
-    )
+    attributes = _clean(_describe(dataset))
     return ObjectHeader(
         identity=build_identity(dataset),
         transfer_syntax_uid=str(dataset.file_meta.TransferSyntaxUID)[:64],
@@ -137,6 +132,31 @@ def _build_header(dataset: FileDataset) -> ObjectHeader:
         series_attributes=_write(_pick(attributes, _SERIES_TAGS)),
         study_attributes=_write(_pick(attributes, _STUDY_TAGS)),
     )
+
+
+def _describe(dataset: FileDataset) -> Json:
+    """Give the data set as JSON without what cannot be told; values that are merely odd stay.
+
+    The library leaves out too much when asked to: such as positions of more than 16 characters.
+    """
+    try:
+        with translate_foreign("the DICOM header"):
+            return dict(dataset.to_json_dict(_BULK_BYTES, _name_bulk))
+    except LimitExceeded:
+        raise
+    except DecodeError:
+        told = {f"{int(tag):08X}": _describe_element(dataset, tag) for tag in dataset.keys()}  # noqa: SIM118 - not read yet
+        return {tag: element for tag, element in told.items() if element is not None}
+
+
+def _describe_element(dataset: FileDataset, tag: BaseTag) -> Json | None:
+    try:
+        with translate_foreign("the DICOM header"):
+            return dict(dataset[tag].to_json_dict(_name_bulk, _BULK_BYTES))
+    except LimitExceeded:
+        raise
+    except DecodeError:
+        return None
 
 
 def _name_bulk(element: DataElement) -> str:
