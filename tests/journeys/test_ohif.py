@@ -51,13 +51,17 @@ def dist() -> Path:
 
 @dataclass(frozen=True)
 class Walk:
-    """A real series: its folder, and the patient that OHIF lists."""
+    """A real series: its folder, the patient that OHIF lists, whether it lies oblique."""
 
     folder: str
     patient: str
+    is_oblique: bool
 
 
-WALKS = (Walk("mr_head_schwannoma", "VS-SEG-001"), Walk("mr_head_t1", "Jane_Doe"))
+WALKS = (
+    Walk("mr_head_schwannoma", "VS-SEG-001", is_oblique=False),
+    Walk("mr_head_t1", "Jane_Doe", is_oblique=True),
+)
 
 
 @pytest.fixture(params=WALKS, ids=lambda walk: walk.folder)
@@ -137,12 +141,14 @@ def test_ohif_lists_the_study_and_draws_the_parametric_map(dist, walk, service):
         before = page.screenshot(path=kept / f"{name}_scan.png")
         page.get_by_text("Aegle error map").first.dblclick(timeout=LOAD_MS)
         await_colours(page, kept / f"{name}_parametric_map.png")
-        told = page.get_by_text("not yet supported").count()
+        told = page.get_by_text("not yet supported").all_inner_texts()
         page.wait_for_timeout(10_000)  # what is told is gone, what is drawn is there
         after = page.screenshot(path=kept / f"{name}_parametric_map.png")
         browser.close()
 
-    assert told == 0
+    if told and walk.is_oblique:
+        pytest.xfail(f"OHIF 3.12 lists the results and does not draw this map: {told[0]}")
+    assert told == []
     assert count_coloured(before) < 2000
     assert count_coloured(after) > 20_000
 
