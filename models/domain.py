@@ -22,6 +22,9 @@ Change = Literal["turned_left", "upside_down", "turned_right", "flipped", "inver
 
 # Sizes up to this factor beyond those of the training cohort are accepted.
 SIZE_MARGIN = 2.0
+# A step between slices that is so much longer than those beside it is a hole. Series whose steps
+# change once, as those of older heads do, have none.
+GAP = 1.5
 
 
 class StatisticsDomain(Spec):
@@ -100,7 +103,8 @@ class Domain(Spec):
             look: of its slices; None where the bundle has not learnt how healthy ones look.
         """
         return (
-            self._object_to_kind(scan)
+            _object_to_holes(scan)
+            or self._object_to_kind(scan)
             or self._object_to_size(scan)
             or self._object_to_look(look)
             or self._object_to_intensities(statistics)
@@ -146,6 +150,24 @@ class Domain(Spec):
                 f"limit {self.statistics.limit:.1f})."
             )
         return None
+
+
+def _object_to_holes(scan: DecodedScan) -> str | None:
+    """Object where slices are missing: what they would have shown nobody knows."""
+    if scan.unread:
+        count = len(scan.unread)
+        whole = count + len({source.file for source in scan.sources})
+        code = scan.unread[0].code[:32]
+        return f"Slices are missing: {count} of {whole} files cannot be read ({code})."
+    steps = np.abs(np.diff(scan.slice_positions_mm or ()))
+    for index, step in enumerate(steps):
+        beside = [*steps[max(0, index - 1) : index], *steps[index + 1 : index + 2]]
+        if beside and step > GAP * max(beside) > 0.0:
+            return (
+                f"Slices seem to be missing behind slice {index + 1}: the next one lies"
+                f" {step:.1f} mm away, its neighbours {max(beside):.1f} mm."
+            )
+    return None
 
 
 def _list(words: tuple[str, ...]) -> str:

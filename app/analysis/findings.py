@@ -115,7 +115,10 @@ def _take_reconstruction(scored: Scored) -> NDArray[np.float32]:
 
 
 def describe_files(scored: Scored) -> list[dict[str, Any]]:
-    """Give where each file of a scan is among its slices, and its strangest slice's score."""
+    """Give where each file of a scan is among its slices, and its strangest slice's score.
+
+    Of a file that gave no slice the code of the error is given.
+    """
     slices: dict[int, list[int]] = {}
     for index, source in enumerate(scored.measured.scan.sources):
         slices.setdefault(source.file, []).append(index)
@@ -127,6 +130,9 @@ def describe_files(scored: Scored) -> list[dict[str, Any]]:
             "slice_score": max(float(scored.slice_scores[index]) for index in own),
         }
         for file, own in sorted(slices.items())
+    ] + [
+        {"position": each.file, "slice_index": None, "slice_count": 0, "failure_code": each.code}
+        for each in scored.measured.scan.unread
     ]
 
 

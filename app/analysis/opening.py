@@ -15,6 +15,8 @@ from models.decoding.limits import DecodeLimits
 # How long cases of a process that died wait for another; renewed four times meanwhile.
 _LEASE = timedelta(seconds=8)
 
+_UNREAD_SHARE = 0.5
+
 
 def open_line(settings: Settings, storage: Storage, clock: Clock) -> ScoringLine:
     """Put decoders, engine and line together; the device is opened with the first bundle.
@@ -40,5 +42,8 @@ def open_line(settings: Settings, storage: Storage, clock: Clock) -> ScoringLine
 
 
 def list_limits(settings: Settings) -> DecodeLimits:
-    """Give the bounds of decoding: an upload may be as large as the service takes."""
-    return DecodeLimits(max_bytes=settings.max_upload_bytes)
+    """Give the bounds of decoding: an upload may be as large as the service takes.
+
+    A series with some broken files is looked at all the same, and is never typical.
+    """
+    return DecodeLimits(max_bytes=settings.max_upload_bytes, max_unread_share=_UNREAD_SHARE)

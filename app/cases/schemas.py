@@ -166,6 +166,9 @@ class FileView(Shown):
         description="Why a DICOM file is not listed by DICOMweb, and has no DICOM results.",
         examples=[None],
     )
+    failure_code: str | None = Field(
+        default=None, description="Why it gave no slice; else null.", examples=[None]
+    )
 
 
 class CaseDetail(CaseView):

@@ -71,8 +71,9 @@ class FileReceipt(BaseModel):
     slice_count: int | None = Field(description="Its slices.", examples=[1])
     slice_score: float | None = Field(description="Of its strangest slice.", examples=[0.12])
     failure_code: str | None = Field(
-        description="Why its case was set aside, or why it is part of none: `not_a_scan` (hidden, "
-        "text or DICOMDIR), `duplicate_file`, `kept_unscored` (a DICOM object that is no scan).",
+        description="Why its case was set aside, why it gave no slice of it, or why it is part of "
+        "none: `not_a_scan` (hidden, text or DICOMDIR), `duplicate_file`, `kept_unscored` (a DICOM "
+        "object that is no scan).",
         examples=[None],
     )
     index_code: str | None = Field(

@@ -250,10 +250,10 @@ def _list_files(
     places = repository.list_upload_places(upload.id)
     files = [
         FileReceipt(
-            **file.model_dump(exclude={"position"}),
+            **file.model_dump(exclude={"position", "failure_code"}),
             case_id=case.id,
             verdict=case.verdict,
-            failure_code=case.failure_code,
+            failure_code=file.failure_code or case.failure_code,
         )
         for case in cases
         for file in case.files

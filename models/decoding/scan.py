@@ -51,12 +51,21 @@ class SliceSource:
 
 
 @dataclass(frozen=True, slots=True)
+class UnreadFile:
+    """A file of a series that gives no slice: which of those handed in, and the error's code."""
+
+    file: int
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
 class DecodedScan:
     """One scan of one or several slices, before any change of ours.
 
     `pixels`: float32 [S, H, W], real units (HU for CT, else the file's modality units); higher is
     brighter. Colour has become luminance. Checked once here; nobody checks it again. `sources`
-    tells where each slice was; by default the slices are the frames of one file as stored.
+    tells where each slice was; by default the slices are the frames of one file as stored. A scan
+    with `unread` files lacks slices: nothing may call it typical.
     """
 
     pixels: NDArray[np.float32]
@@ -75,6 +84,7 @@ class DecodedScan:
     padding: NDArray[np.bool_] | None = None
     notes: tuple[str, ...] = ()
     sources: tuple[SliceSource, ...] = ()
+    unread: tuple[UnreadFile, ...] = ()
 
     def __post_init__(self) -> None:
         if self.pixels.ndim != 3 or self.pixels.dtype != np.float32 or 0 in self.pixels.shape:

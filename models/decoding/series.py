@@ -1,6 +1,7 @@
 """Files that belong together to one volume: found, sorted by position, decoded."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from models.decoding.frame_check import check_frames
 from models.decoding.limits import DecodeLimits
 from models.decoding.listing import list_parts
 from models.decoding.part import Part, read_head, read_part
-from models.decoding.scan import DecodedScan
+from models.decoding.scan import DecodedScan, UnreadFile
 from models.decoding.single import decode_single
 from models.decoding.slice_header import SliceHeader, group_slices, read_slice_header
 from models.decoding.sniff import sniff_format
@@ -90,24 +91,58 @@ def decode_series(parts: Sequence[Part], limits: DecodeLimits) -> DecodedScan:
     Args:
         parts: files, in any order for DICOM; pictures keep this order. One file alone is decoded
             as it is.
-        limits: bounds of the whole volume.
+        limits: bounds of the whole volume; `max_unread_share` of the files may give no slice, and
+            are then told by `unread`.
 
     Returns:
-        `sha256` is that of the sorted digests of all files, so that a folder and a zip of one
+        `sha256` is that of the sorted digests of all slices, so that a folder and a zip of one
         series have the same.
 
     Raises:
         MixedSeries: the files do not make one volume.
-        DecodeError: one of them cannot be decoded.
+        DecodeError: one of them cannot be decoded, or more than may.
     """
     if len(parts) == 1:
         return decode_single(read_part(parts[0], limits), limits)
     check_frames(1, 1, len(parts), limits)
-    slots = _sort_slots([_read_slot(*each, limits) for each in enumerate(parts)])
+    unread = _UnreadFiles(int(limits.max_unread_share * len(parts)))
+    slots = []
+    for index, part in enumerate(parts):
+        with unread.noting(index):
+            slots.append(_read_slot(index, part, limits))
     slices = SliceStack(limits, len(slots))
-    for slot in slots:
-        slices.add(decode_single(read_part(slot.part, limits), limits), slot.index)
-    return slices.build()
+    for slot in _sort_slots(slots):
+        with unread.noting(slot.index):
+            scan = decode_single(read_part(slot.part, limits), limits)
+        if not unread.holds(slot.index):
+            slices.add(scan, slot.index)
+    return slices.build(unread.list_all())
+
+
+class _UnreadFiles:
+    """Files that give no slice, up to as many as may."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._found: dict[int, UnreadFile] = {}
+
+    @contextmanager
+    def noting(self, index: int) -> Iterator[None]:
+        """Note a file that cannot be read; one too many is an error."""
+        try:
+            yield
+        except DecodeError as error:
+            self._found[index] = UnreadFile(index, error.code)
+            if len(self._found) > self._most:
+                raise
+
+    def holds(self, index: int) -> bool:
+        """Tell whether a file is one of them."""
+        return index in self._found
+
+    def list_all(self) -> tuple[UnreadFile, ...]:
+        """Give all, in the order of the files."""
+        return tuple(self._found[index] for index in sorted(self._found))
 
 
 def _read_header(part: Part, limits: DecodeLimits) -> SliceHeader | None:

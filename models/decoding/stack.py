@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from models.decoding.frame_check import check_frames
 from models.decoding.limits import DecodeLimits
-from models.decoding.scan import DecodedScan, Placement, SliceSource
+from models.decoding.scan import DecodedScan, Placement, SliceSource, UnreadFile
 from models.errors import MixedSeries
 
 # Slices may lie this share of their usual distance off an even grid before it is noted.
@@ -54,9 +54,10 @@ class SliceStack:
             if not holds:
                 raise MixedSeries(contradiction)
 
-    def build(self) -> DecodedScan:
-        """Give the volume."""
+    def build(self, unread: tuple[UnreadFile, ...] = ()) -> DecodedScan:
+        """Give the volume, and the files that it lacks."""
         scans, first = self._scans, self._scans[0]
+        pixels = self._pixels[: len(scans)]
         digest = hashlib.sha256("".join(sorted(scan.sha256 for scan in scans)).encode())
         placement = _join_placements(scans)
         notes = list(dict.fromkeys(note for scan in scans for note in scan.notes))
@@ -66,11 +67,12 @@ class SliceStack:
             notes.append("no positions, slices sorted by instance number")
         return replace(
             first,
-            pixels=self._pixels,
+            pixels=pixels,
+            unread=unread,
             sha256=digest.hexdigest(),
             bit_depth=max(scan.bit_depth for scan in scans),
             is_color=any(scan.is_color for scan in scans),
-            padding=_join_paddings(scans, self._pixels.shape),
+            padding=_join_paddings(scans, pixels.shape),
             placement=placement,
             slice_positions_mm=placement.slice_positions_mm if placement else None,
             notes=tuple(notes),

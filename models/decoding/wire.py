@@ -13,7 +13,13 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from models.decoding.limits import DecodeLimits
-from models.decoding.scan import DecodedScan, Placement, SliceSource, VoiWindow
+from models.decoding.scan import (
+    DecodedScan,
+    Placement,
+    SliceSource,
+    UnreadFile,
+    VoiWindow,
+)
 from models.specs import Spec
 
 LENGTH = struct.Struct(">I")
@@ -62,6 +68,7 @@ class ScanHeader(Spec):
     voi_windows: tuple[VoiWindow, ...]
     notes: tuple[str, ...]
     sources: tuple[SliceSource, ...]
+    unread: tuple[UnreadFile, ...]
 
     @property
     def pixel_count(self) -> int:
@@ -105,6 +112,7 @@ def describe_scan(scan: DecodedScan) -> ScanHeader:
         voi_windows=scan.voi_windows,
         notes=scan.notes,
         sources=scan.sources,
+        unread=scan.unread,
     )
 
 
@@ -135,4 +143,5 @@ def assemble_scan(
         padding=padding,
         notes=header.notes,
         sources=header.sources,
+        unread=header.unread,
     )

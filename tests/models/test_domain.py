@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given
 
 from models.appearance import Look
+from models.decoding.scan import UnreadFile
 from models.domain import AppearanceDomain, Domain, StatisticsDomain
 from tests.builders.scans import make_scan
 from tests.strategies import domains
@@ -115,6 +116,32 @@ def test_what_no_training_scan_was_is_objected_to(facts, word):
 )
 def test_what_training_scans_were_is_not_objected_to(facts):
     assert object_to(**facts) is None
+
+
+@pytest.mark.parametrize(
+    "positions",
+    [(0, 1, 3, 4), (0, 2, 3, 4), (0, 1, 2, 4), (0, 1, 4), (0, -1, -3, -4)],
+)
+def test_a_hole_between_slices_is_objected_to(positions):
+    objection = object_to(shape=(len(positions), 1000, 1000), slice_positions_mm=positions)
+
+    assert objection.startswith("Slices seem to be missing behind slice ")
+
+
+@pytest.mark.parametrize(
+    "positions",
+    [None, (0,), (0, 1), (0, 1, 2.2, 3.1), (0, 4, 8, 16, 24), (0, 8, 16, 20, 24), (0, 0, 0)],
+)
+def test_even_steps_and_those_that_change_once_are_not_objected_to(positions):
+    count = len(positions or (0,))
+
+    assert object_to(shape=(count, 1000, 1000), slice_positions_mm=positions) is None
+
+
+def test_a_scan_of_which_files_cannot_be_read_is_objected_to():
+    objection = object_to(unread=(UnreadFile(1, "corrupt_scan"),))
+
+    assert objection == "Slices are missing: 1 of 2 files cannot be read (corrupt_scan)."
 
 
 def test_a_bundle_of_pictures_judges_no_dicom_of_unknown_kind():

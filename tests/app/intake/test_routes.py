@@ -1,6 +1,8 @@
+import io
 import time
 
 import numpy as np
+import pydicom
 import pytest
 
 from app.auth.permissions import Permission
@@ -213,6 +215,28 @@ def test_a_zip_is_one_case_per_series_and_one_that_is_broken_is_set_aside(client
     assert verdicts["bad.png"]["verdict"] is None
     assert verdicts["good.png"]["verdict"]
     assert verdicts["slice0.dcm"]["case_id"] == verdicts["slice1.dcm"]["case_id"]
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_series_with_a_broken_slice_is_looked_at_and_never_typical(client, planes, place):
+    series = make_series(planes)
+    name = f"slice{place}.dcm"
+    broken = pydicom.dcmread(io.BytesIO(series[name]))
+    broken.PixelData = bytes(broken.PixelData)[:100]
+    stream = io.BytesIO()
+    broken.save_as(stream)
+
+    receipt = send(client, build_zip(series | {name: stream.getvalue()}), wait=60).json()
+
+    (case,) = receipt["cases"]
+    files = {file["label"]: file for file in receipt["files"]}
+    assert (case["state"], case["verdict"]) == ("scored", "indeterminate")
+    assert case["finding"]["reason"].startswith("Slices are missing: 1 of 3 files")
+    assert files.pop(name)["failure_code"]
+    assert all(file["slice_score"] is not None for file in files.values())
+    assert {file["failure_code"] for file in files.values()} == {None}
+    for address in ("preview.png", "overlay.png?quick=true", "original", "scan", "error_map"):
+        assert client.get(f"/api/v1/cases/{case['id']}/{address}").status_code == 200, address
 
 
 def test_every_file_of_a_series_tells_its_slice_and_its_score(client, planes):

@@ -5,12 +5,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydicom.uid import JPEGBaseline8Bit
 
 from models.decoding.decode import decode_scan
 from models.decoding.limits import DecodeLimits
+from models.decoding.scan import UnreadFile
 from models.decoding.series import decode_series, find_scans
+from models.decoding.worker import BoundedDecoder
 from models.errors import CorruptScan, MixedSeries, NoPixels, TooManyFrames, TooManyPixels
-from tests.builders.dicom import build_dicom, build_slice, make_ramp
+from tests.builders.dicom import AXIAL, build_dicom, build_encoded, build_slice, make_ramp
 from tests.builders.pictures import build_zip, encode_picture
 
 LIMITS = DecodeLimits()
@@ -174,3 +177,52 @@ def test_an_entry_that_lies_about_its_size_is_refused() -> None:
 
     with pytest.raises(CorruptScan):
         decode_scan(lie, LIMITS)
+
+
+TOLERANT = DecodeLimits(max_unread_share=0.5)
+
+
+def break_slice(position_mm: float) -> bytes:
+    """Give a slice whose header is sound and whose pixels are not."""
+    return build_encoded(
+        [b"\xff\xd8 no picture"],
+        JPEGBaseline8Bit,
+        BitsAllocated=8,
+        BitsStored=8,
+        HighBit=7,
+        ImageOrientationPatient=AXIAL,
+        ImagePositionPatient=[0.0, 0.0, position_mm],
+        PixelSpacing=[0.5, 0.5],
+    )
+
+
+@pytest.mark.parametrize("broken", [break_slice(1), b"no scan at all"])
+def test_where_it_is_allowed_files_that_give_no_slice_are_told_beside_the_others(
+    broken: bytes,
+) -> None:
+    parts = [build_slice(2, 7), broken, build_slice(0, 5)]
+
+    scan = decode_series(parts, TOLERANT)
+
+    assert scan.pixels[:, 0, 0].tolist() == [5, 7]
+    assert [source.file for source in scan.sources] == [2, 0]
+    assert [each.file for each in scan.unread] == [1]
+    assert scan.slice_positions_mm == (0.0, 2.0)
+
+
+def test_a_broken_file_is_an_error_unless_it_is_allowed() -> None:
+    with pytest.raises(CorruptScan):
+        decode_series([build_slice(0), break_slice(1)], LIMITS)
+
+
+@pytest.mark.parametrize("parts", [[break_slice(0)], [break_slice(0), break_slice(1)]])
+def test_a_series_of_which_most_is_broken_is_refused(parts: list[bytes]) -> None:
+    with pytest.raises(CorruptScan):
+        decode_series(parts, TOLERANT)
+
+
+def test_files_that_give_no_slice_are_told_across_the_bounded_child() -> None:
+    with BoundedDecoder(TOLERANT) as decoder:
+        scan = decoder.decode([build_slice(0), break_slice(1), build_slice(2)])
+
+    assert scan.unread == (UnreadFile(1, "corrupt_scan"),)
