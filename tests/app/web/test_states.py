@@ -120,7 +120,8 @@ def make_key(page: Page, _: Places) -> None:
 def revoke_key(page: Page, places: Places) -> None:
     make_key(page, places)
     page.goto("/access")
-    page.get_by_role("button", name=re.compile("Revoke the key of CT")).first.click()
+    with page.expect_navigation():
+        page.get_by_role("button", name=re.compile("Revoke the key of CT")).first.click()
     expect(page.get_by_text("revoked").first).to_be_visible()
 
 
