@@ -45,7 +45,7 @@ def list_planned(storage, job):
 
 def test_no_transaction_holds_more_than_a_page(storage, job, clock):
     pages = Counter()
-    engine, turn = storage.database.engine, 0
+    engine, turn = storage.database.writer, 0
 
     def count(_connection, _cursor, statement, parameters, _context, is_many):
         if statement.startswith("INSERT INTO job_chunks"):
